@@ -1,0 +1,69 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Strict memory safety marks every unsafe expression; the upcoming features make imports and existentials explicit.
+let strict: [SwiftSetting] = [
+    .strictMemorySafety(),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "swift-crypto")
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+
+// The modules, lowest first. A module imports only modules above it in this list; Scripts/check-layers holds that.
+let package = Package(
+    name: "Rampart",
+    products: [
+        .library(name: "Rampart", targets: ["Rampart"]),
+        .executable(name: "rampart", targets: ["RampartTool"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+    ],
+    targets: [
+        .target(name: "CPlatform"),
+        .target(name: "SNPArchitecture", swiftSettings: strict),
+        .target(name: "Scheduling", dependencies: ["CPlatform"], swiftSettings: strict),
+        .target(
+            name: "Machine",
+            dependencies: ["SNPArchitecture", "Scheduling", "CPlatform", crypto, cryptoExtras],
+            swiftSettings: strict),
+        .target(
+            name: "SecureProcessor",
+            dependencies: ["SNPArchitecture", "Scheduling", "Machine", crypto],
+            swiftSettings: strict),
+        .target(
+            name: "Hypervisor",
+            dependencies: ["SNPArchitecture", "Scheduling", "Machine"],
+            swiftSettings: strict),
+        .target(
+            name: "Monitor",
+            dependencies: ["SNPArchitecture", "Machine", "Hypervisor", crypto],
+            swiftSettings: strict),
+        .target(name: "ReferenceModel", dependencies: ["SNPArchitecture"], swiftSettings: strict),
+        .target(
+            name: "Rampart",
+            dependencies: [
+                "SNPArchitecture", "Scheduling", "Machine", "SecureProcessor", "Hypervisor", "Monitor", "ReferenceModel",
+            ],
+            swiftSettings: strict),
+        .target(name: "RampartCLI", dependencies: ["Rampart", argumentParser], swiftSettings: strict),
+        .executableTarget(name: "RampartTool", dependencies: ["RampartCLI", argumentParser], swiftSettings: strict),
+
+        .testTarget(name: "SNPArchitectureTests", dependencies: ["SNPArchitecture"], swiftSettings: strict),
+        .testTarget(name: "SchedulingTests", dependencies: ["Scheduling"], swiftSettings: strict),
+        .testTarget(name: "MachineTests", dependencies: ["Machine", "Scheduling"], swiftSettings: strict),
+        .testTarget(name: "SecureProcessorTests", dependencies: ["SecureProcessor", "Machine", crypto], swiftSettings: strict),
+        .testTarget(
+            name: "HypervisorTests",
+            dependencies: ["Hypervisor", "SecureProcessor", "Machine", "Scheduling", "ReferenceModel", "Rampart"],
+            swiftSettings: strict),
+        .testTarget(name: "MonitorTests", dependencies: ["Monitor", "Rampart", crypto], swiftSettings: strict),
+        .testTarget(name: "RampartCLITests", dependencies: ["RampartCLI", "Rampart"], swiftSettings: strict),
+    ],
+    swiftLanguageModes: [.v6]
+)

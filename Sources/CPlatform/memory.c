@@ -1,0 +1,11 @@
+#include "CPlatform.h"
+#include <sys/mman.h>
+
+void *cp_reserve(size_t size) {
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+void cp_release(void *base, size_t size) { munmap(base, size); }
+void cp_discard(void *base, size_t size) { madvise(base, size, MADV_DONTNEED); }
+
+_Thread_local void *cp_explorer __attribute__((tls_model("initial-exec"))) = NULL;
