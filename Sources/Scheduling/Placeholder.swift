@@ -1,1 +1,13 @@
-// Placeholder until the module's first file.
+
+/// Stand-in until the module lands.
+public enum SchedulePoint: UInt8, Sendable { case rmpUpdate, psmash, rmpRead, pvalidate, mailbox }
+/// Stand-in.
+@inlinable public func schedulePoint(_ point: SchedulePoint) {}
+/// Stand-in.
+public struct EntropySource: RandomNumberGenerator, Sendable {
+    var state: UInt64
+    /// Seeds.
+    public init(seed: UInt64) { state = seed }
+    /// Next.
+    public mutating func next() -> UInt64 { state &+= 0x9e37_79b9_7f4a_7c15; var z = state; z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9; z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb; return z ^ (z >> 31) }
+}

@@ -14,11 +14,17 @@ static inline bool cp_compare_exchange_u64(void *p, uint64_t *expected, uint64_t
     return __atomic_compare_exchange_n((uint64_t *)p, expected, desired, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 static inline uint32_t cp_load_relaxed_u32(const void *p) { return __atomic_load_n((const uint32_t *)p, __ATOMIC_RELAXED); }
+static inline void cp_store_release_u32(void *p, uint32_t v) { __atomic_store_n((uint32_t *)p, v, __ATOMIC_RELEASE); }
+static inline bool cp_compare_exchange_u32(void *p, uint32_t expected, uint32_t desired) {
+    return __atomic_compare_exchange_n((uint32_t *)p, &expected, desired, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
 static inline void cp_store_relaxed_u32(void *p, uint32_t v) { __atomic_store_n((uint32_t *)p, v, __ATOMIC_RELAXED); }
 static inline uint8_t cp_exchange_acquire_u8(void *p, uint8_t v) { return __atomic_exchange_n((uint8_t *)p, v, __ATOMIC_ACQUIRE); }
 static inline void cp_store_release_u8(void *p, uint8_t v) { __atomic_store_n((uint8_t *)p, v, __ATOMIC_RELEASE); }
 static inline uint8_t cp_load_relaxed_u8(const void *p) { return __atomic_load_n((const uint8_t *)p, __ATOMIC_RELAXED); }
 static inline void cp_store_relaxed_u8(void *p, uint8_t v) { __atomic_store_n((uint8_t *)p, v, __ATOMIC_RELAXED); }
+
+static inline void cp_relax(void) { __builtin_ia32_pause(); }
 
 /* Reserves `size` bytes of zeroed memory that costs nothing until touched. NULL if the system refuses. */
 void *cp_reserve(size_t size);

@@ -1,0 +1,42 @@
+// The emulated SNP machine: DRAM, its encryption, the RMP, the cores' registers and the mailbox.
+//
+// Who uses what: the hypervisor reaches the RMP by its instructions and firmware by the mailbox; firmware reaches DRAM and
+// RMP entries directly; accesses of host, guests and devices are checked in `Access/`.
+
+internal import Scheduling
+internal import SNPArchitecture
+
+/// One machine.
+public final class Machine: Sendable {
+    /// What was asked for.
+    public let configuration: MachineConfiguration
+    /// DRAM.
+    public let memory: PhysicalMemory
+    /// The Reverse Map Table.
+    public let rmp: ReverseMapTable
+    /// The cores' registers.
+    public let cores: Cores
+    /// The way to the AMD Secure Processor.
+    public let mailbox: Mailbox
+
+    /// The keys of the memory controller.
+    public var encryption: MemoryEncryption { memory.encryption }
+
+    /// Builds a machine as BIOS leaves it: the RMP reserved and its bounds in the registers, SNP off.
+    ///
+    /// - Throws: what is wrong with the configuration
+    public init(_ configuration: MachineConfiguration = MachineConfiguration()) throws(MachineError) {
+        guard configuration.dramByteCount >= 16 << 20 else { throw .tooSmall(configuration.dramByteCount) }
+        var entropy = EntropySource(seed: configuration.seed)
+        let tweakKey = (0..<16).map { _ in UInt8.random(in: .min ... .max, using: &entropy) }
+        self.configuration = configuration
+        memory = try PhysicalMemory(
+            byteCount: configuration.dramByteCount, encryption: MemoryEncryption(tweakKey: tweakKey))
+        let tableByteCount = ReverseMapTable.tableByteCount(covering: configuration.dramByteCount)
+        guard tableByteCount < configuration.dramByteCount / 2 else { throw .tooSmall(configuration.dramByteCount) }
+        let top = SPA((configuration.dramByteCount - tableByteCount) & ~0x1f_ffff)
+        rmp = try ReverseMapTable(memory: memory, base: configuration.rmpBase ?? top, byteCount: tableByteCount)
+        cores = Cores(count: configuration.coreCount, rmpBase: rmp.base, rmpEnd: rmp.end)
+        mailbox = Mailbox()
+    }
+}

@@ -1,0 +1,78 @@
+// What kind of machine to build, and what can be wrong with the wish.
+
+public import SNPArchitecture
+
+/// The processor family that the machine emulates.
+public enum Product: String, CaseIterable, Sendable {
+    /// EPYC 7003, family 19h models 00-0F.
+    case milan
+    /// EPYC 9004, family 19h models 10-1F.
+    case genoa
+    /// EPYC 9005, family 1Ah.
+    case turin
+
+    /// CPUID Fn0000_0001_EAX of a part of this product.
+    public var signature: UInt32 {
+        switch self {
+        case .milan: 0x00a0_0f11
+        case .genoa: 0x00a1_0f11
+        case .turin: 0x00b0_0f21
+        }
+    }
+}
+
+/// A machine's size and kind.
+public struct MachineConfiguration: Sendable {
+    /// The emulated product.
+    public var product: Product
+    /// DRAM in bytes, a multiple of 2 MiB.
+    public var dramByteCount: UInt64
+    /// Processor cores.
+    public var coreCount: Int
+    /// Where the RMP lies, or nil for the top of DRAM, 2 MiB aligned.
+    public var rmpBase: SPA?
+    /// The first ASID for plain SEV guests: SEV-ES and SNP guests use 1 up to this, less one. CPUID 8000_001F EDX.
+    public var minimumSEVASID: UInt32
+    /// The number of ASIDs with a key. CPUID 8000_001F ECX.
+    public var asidCount: UInt32
+    /// Seeds the machine's keys and identifiers: equal seeds give equal runs.
+    public var seed: UInt64
+
+    /// Makes a configuration; the defaults are those of a small Genoa host.
+    public init(
+        product: Product = .genoa, dramByteCount: UInt64 = 1 << 30, coreCount: Int = 4, rmpBase: SPA? = nil,
+        minimumSEVASID: UInt32 = 100, asidCount: UInt32 = 1006, seed: UInt64 = 0
+    ) {
+        self.product = product
+        self.dramByteCount = dramByteCount
+        self.coreCount = coreCount
+        self.rmpBase = rmpBase
+        self.minimumSEVASID = minimumSEVASID
+        self.asidCount = asidCount
+        self.seed = seed
+    }
+}
+
+/// Why a machine cannot be built.
+public enum MachineError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// DRAM must be a positive multiple of 2 MiB.
+    case sizeNotAligned(UInt64)
+    /// The system refuses this much address space.
+    case reservationRefused(UInt64)
+    /// The RMP's bounds are not multiples of 1 MiB inside DRAM.
+    case rmpMisplaced(base: SPA, byteCount: UInt64)
+    /// DRAM is too small to hold its own RMP and the kernel's needs.
+    case tooSmall(UInt64)
+
+    /// What is wrong, and what to do.
+    public var description: String {
+        switch self {
+        case .sizeNotAligned(let size): "DRAM of \(size) bytes is not a positive multiple of 2 MiB"
+        case .reservationRefused(let size):
+            "the system refuses to reserve \(size) bytes of address space; ask for less memory or raise its limit (ulimit -v)"
+        case .rmpMisplaced(let base, let size):
+            "an RMP of \(size) bytes at \(base) is not aligned to 1 MiB or not inside DRAM"
+        case .tooSmall(let size): "DRAM of \(size) bytes is too small; give the machine at least 16 MiB"
+        }
+    }
+}

@@ -1,0 +1,143 @@
+// The Reverse Map Table: 16 bytes for each 4 KiB frame, in DRAM, behind 16 KiB of per-ASID counters.
+//
+// This file holds the table and its raw access. The instructions that x86 code may use are in files of their own, and so
+// is what firmware does to entries. Each 2 MiB region has a sequence number: odd while an instruction works in the region.
+
+public import CPlatform
+public import SNPArchitecture
+
+/// The table that says who owns each frame. Single-table format of Milan and Genoa.
+///
+/// - Spec: APM2 15.36.3; RMP_BASE C001_0132, RMP_END C001_0133
+@safe public final class ReverseMapTable: @unchecked Sendable {
+    /// RMP_BASE: the address of the table's first byte.
+    public let base: SPA
+    /// RMP_END: the address of the table's last byte.
+    public let end: SPA
+    /// How many frames have an entry; frames past them are in the Default state.
+    public let coveredFrameCount: UInt64
+    /// The DRAM that holds the table.
+    public let memory: PhysicalMemory
+    /// Tests' and explorers' way to make instructions fail.
+    public let injection = RMPInjection()
+
+    @usableFromInline let entries: UnsafeMutableRawPointer
+    @usableFromInline let counters: UnsafeMutableRawPointer
+    /// One 32-bit sequence number for each 2 MiB region.
+    @usableFromInline let sequences: UnsafeMutableRawPointer
+    private let sequenceByteCount: Int
+
+    /// The bytes before the first entry: 2048 counters of 8 bytes.
+    @inlinable public static var bookkeepingByteCount: UInt64 { 0x4000 }
+
+    /// How large a table must be to cover `byteCount` bytes of DRAM: a multiple of 1 MiB.
+    public static func tableByteCount(covering byteCount: UInt64) -> UInt64 {
+        (bookkeepingByteCount + byteCount >> 12 * RMPEntryRaw.byteCount + 0xf_ffff) & ~0xf_ffff
+    }
+
+    /// Makes a table over `byteCount` bytes at `base`.
+    ///
+    /// - Throws: `.rmpMisplaced` unless both bounds are multiples of 1 MiB inside DRAM
+    public init(memory: PhysicalMemory, base: SPA, byteCount: UInt64) throws(MachineError) {
+        guard base.rawValue & 0xf_ffff == 0, byteCount > 0, byteCount & 0xf_ffff == 0,
+            memory.contains(base, count: byteCount)
+        else { throw .rmpMisplaced(base: base, byteCount: byteCount) }
+        let covered = min((byteCount - Self.bookkeepingByteCount) / RMPEntryRaw.byteCount, memory.frameCount)
+        let sequenceByteCount = Int((covered >> 9 + 1) << 2)
+        guard let sequences = unsafe cp_reserve(sequenceByteCount) else { throw .reservationRefused(byteCount) }
+        self.memory = memory
+        self.base = base
+        self.end = base + (byteCount - 1)
+        self.coveredFrameCount = covered
+        self.sequenceByteCount = sequenceByteCount
+        unsafe self.sequences = sequences
+        unsafe self.counters = memory.pointer(base)
+        unsafe self.entries = memory.pointer(base) + Int(Self.bookkeepingByteCount)
+    }
+
+    deinit { unsafe cp_release(sequences, sequenceByteCount) }
+
+    /// Whether the frame has an entry.
+    @inlinable public func covers(_ pfn: PFN) -> Bool { pfn.rawValue < coveredFrameCount }
+
+    /// The frames that hold the table itself.
+    public var tableFrames: Range<PFN> { base.frame..<(end.frame + 1) }
+
+    /// The entry of this very frame as it stands in memory. A frame inside a 2 MiB page has no entry of its own: see
+    /// `effectiveEntry`.
+    @inlinable public func rawEntry(_ pfn: PFN) -> RMPEntryRaw {
+        precondition(covers(pfn), "outside the RMP")
+        let p = unsafe entries + Int(truncatingIfNeeded: pfn.rawValue << 4)
+        return unsafe RMPEntryRaw(low: cp_load_acquire_u64(p), high: cp_load_relaxed_u64(p + 8))
+    }
+
+    /// The entry of this very frame.
+    @inlinable public func entry(_ pfn: PFN) -> RMPEntry { rawEntry(pfn).decoded }
+
+    /// The entry that governs the frame, or nil if the frame is not covered: inside an assigned 2 MiB page that page's entry,
+    /// with the guest frame moved on accordingly.
+    @inlinable public func effectiveEntry(_ pfn: PFN) -> RMPEntry? {
+        guard covers(pfn) else { return nil }
+        let head = pfn.aligned(down: .size2M)
+        if head != pfn {
+            let raw = rawEntry(head)
+            if raw.low & (RMPEntryRaw.Low.assigned | RMPEntryRaw.Low.pageSize)
+                == RMPEntryRaw.Low.assigned | RMPEntryRaw.Low.pageSize
+            {
+                var entry = raw.decoded
+                entry.gfn = GFN(entry.gfn.rawValue &+ (pfn.rawValue &- head.rawValue))
+                return entry
+            }
+        }
+        return entry(pfn)
+    }
+
+    /// The state of the page that holds the frame.
+    public func state(of pfn: PFN) -> PageState { effectiveEntry(pfn)?.state ?? .default }
+
+    /// The microcode's count of 4 KiB pages assigned to an ASID.
+    ///
+    /// - Deviates: a 2 MiB page counts as 512; the unit that hardware counts in is not documented
+    @inlinable public func assignedPageCount(of asid: ASID) -> UInt64 {
+        precondition(asid.rawValue < 2048, "2048 counters")
+        return unsafe cp_load_relaxed_u64(counters + Int(asid.rawValue) << 3)
+    }
+
+    /// A number that changes with every change in the frame's 2 MiB region, for translation caches. Odd during a change.
+    @inlinable public func generation(of pfn: PFN) -> UInt32 {
+        unsafe cp_load_relaxed_u32(sequences + Int(truncatingIfNeeded: pfn.rawValue >> 9) << 2)
+    }
+
+    // MARK: Writing, for the instructions and firmware
+
+    /// Begins a change in a frame's region. Returns nil if another processor is at work there.
+    @inlinable @inline(__always) func beginChange(_ pfn: PFN) -> UInt32? {
+        let p = unsafe sequences + Int(truncatingIfNeeded: pfn.rawValue >> 9) << 2
+        let even = unsafe cp_load_relaxed_u32(p)
+        guard even & 1 == 0, unsafe cp_compare_exchange_u32(p, even, even &+ 1) else { return nil }
+        return even
+    }
+
+    /// Ends a change.
+    @inlinable @inline(__always) func endChange(_ pfn: PFN, _ even: UInt32) {
+        unsafe cp_store_release_u32(sequences + Int(truncatingIfNeeded: pfn.rawValue >> 9) << 2, even &+ 2)
+    }
+
+    @inlinable @inline(__always) func storeEntry(_ raw: RMPEntryRaw, _ pfn: PFN) {
+        let p = unsafe entries + Int(truncatingIfNeeded: pfn.rawValue << 4)
+        unsafe cp_store_relaxed_u64(p + 8, raw.high)
+        unsafe cp_store_release_u64(p, raw.low)
+    }
+
+    @inlinable @inline(__always) func addToCounter(_ asid: UInt64, _ pages: UInt64) {
+        guard asid != 0 else { return }
+        unsafe cp_fetch_add_relaxed_u64(counters + Int(truncatingIfNeeded: asid) << 3, pages)
+    }
+
+    /// Adds `delta` (1 or -1) to the sub-page count of the region that holds a frame which is not the region's first.
+    @inlinable @inline(__always) func addToSubpageCount(_ pfn: PFN, _ delta: Int64) {
+        let p = unsafe entries + Int(truncatingIfNeeded: (pfn.rawValue & ~511) << 4)
+        let low = unsafe cp_load_relaxed_u64(p)
+        unsafe cp_store_release_u64(p, low &+ UInt64(bitPattern: delta &<< 3))
+    }
+}
