@@ -1,5 +1,6 @@
 // The model-specific registers that SEV-SNP initialisation looks at, on each core, and the caches' write-back.
 
+internal import SNPArchitecture
 internal import Synchronization
 
 /// The registers of one core that matter to SNP initialisation.
