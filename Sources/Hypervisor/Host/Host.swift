@@ -1,0 +1,56 @@
+// The host kernel: what all virtual machines share. It owns DRAM's frames, the direct map and the list of leaked pages,
+// reaches the RMP by its instructions and firmware by the mailbox.
+
+public import Machine
+public import SNPArchitecture
+internal import Synchronization
+
+/// A host that runs SEV-SNP guests.
+public final class Host: Sendable {
+    /// The machine under it.
+    public let machine: Machine
+    /// The frames of DRAM.
+    public let allocator: HostPageAllocator
+    /// The RMP.
+    public let rmp: HostRMP
+    /// The kernel's mapping of all DRAM.
+    public let directMap: DirectMap
+    /// Pages lost for good.
+    public let leaked: LeakedPages
+    /// The way to the firmware.
+    public let firmware: FirmwareDriver
+    /// ASIDs of SEV-ES and SNP guests.
+    public let asids: ASIDAllocator
+
+    /// Boots a host on a machine: direct map built, SNP off. `initializeSNP` turns SNP on.
+    ///
+    /// - Throws: ENOMEM when DRAM is too small for the direct map's tables
+    public init(machine: Machine) throws(Errno) {
+        self.machine = machine
+        // The RMP and what shares its 2 MiB regions is never handed out: a neighbour could not become a 2 MiB page.
+        let table = machine.rmp.tableFrames
+        let usable = PFN(512)..<table.lowerBound.aligned(down: .size2M)
+        allocator = HostPageAllocator(frames: usable)
+        rmp = HostRMP(machine.rmp)
+        leaked = LeakedPages()
+        directMap = try DirectMap(machine: machine, allocator: allocator)
+        firmware = FirmwareDriver(machine: machine, allocator: allocator, rmp: rmp, leaked: leaked, directMap: directMap)
+        asids = ASIDAllocator(limit: min(machine.configuration.minimumSEVASID, machine.configuration.asidCount + 1))
+    }
+
+    /// A store of the kernel or of a user process, through the direct map.
+    ///
+    /// - Throws: EFAULT when the RMP or the page table refuses: on a real host a page fault with the RMP bit
+    public func write(_ bytes: [UInt8], at spa: SPA) throws(Errno) {
+        do { try machine.hostWrite(bytes, at: spa, through: directMap.table) } catch { throw .badAddress }
+    }
+
+    /// Clears a frame that the host owns, through the direct map.
+    func clearFrame(_ pfn: PFN) {
+        do {
+            try machine.hostClear(pfn, through: directMap.table)
+        } catch {
+            preconditionFailure("the host clears frame \(pfn), which the RMP does not let it write: \(error)")
+        }
+    }
+}

@@ -1,0 +1,235 @@
+// The host's page allocator: frames of DRAM in blocks of 2^order, 0 to 9, and 18 (1 GiB).
+//
+// Whole 2 MiB chunks are one bit each; a chunk in partial use has a 512-bit map of its free frames. So a host of 1 TiB
+// costs 64 KiB of bits and a map for each chunk that holds small blocks.
+
+public import Machine
+public import SNPArchitecture
+public import Scheduling
+
+/// A run of frames that the allocator gave out.
+public struct FrameBlock: Hashable, Sendable {
+    /// The first frame, a multiple of the block's size.
+    public var pfn: PFN
+    /// The block is 2^order frames.
+    public var order: UInt8
+    /// No frame of the block was ever given out before, so it is zero.
+    public var isFresh: Bool
+    /// The frames.
+    public var frames: Range<PFN> { pfn..<(pfn + 1 << UInt64(order)) }
+}
+
+/// Gives out and takes back frames.
+public final class HostPageAllocator: @unchecked Sendable {
+    /// The orders it serves: 0 to 9, and 18.
+    public static let orders: [UInt8] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 18]
+
+    private let lock = Lock(.allocator)
+    private let chunkCount: Int
+    /// One bit for each chunk: 1 while the whole chunk is free.
+    private var freeChunks: [UInt64]
+    /// Free frames of chunks in partial use, 8 words each.
+    private var partial: [Int: FreeFrames] = [:]
+    /// Chunks with a free frame for small blocks, most recent last; may hold stale members.
+    private var candidates: [Int] = []
+    /// Chunks below this one have been given out at least once.
+    private var freshFrom: Int
+    private var searchFrom = 0
+    private var freeCount: UInt64
+
+    /// Makes an allocator over whole chunks of DRAM.
+    ///
+    /// - Parameter frames: multiples of 512 on both ends
+    public init(frames: Range<PFN>) {
+        precondition(frames.lowerBound.isAligned(to: .size2M) && frames.upperBound.isAligned(to: .size2M), "whole chunks")
+        let first = Int(frames.lowerBound.rawValue >> 9)
+        chunkCount = Int(frames.upperBound.rawValue >> 9)
+        freeChunks = Array(repeating: 0, count: chunkCount / 64 + 1)
+        for chunk in first..<chunkCount { freeChunks[chunk >> 6] |= 1 << UInt64(chunk & 63) }
+        freshFrom = first
+        searchFrom = first >> 6
+        freeCount = UInt64(frames.count)
+    }
+
+    /// How many frames are free.
+    public var freeFrameCount: UInt64 { lock.withLock { freeCount } }
+
+    /// Takes a block of 2^order frames, or returns nil if there is none. Contents are what the last owner left.
+    ///
+    /// - Parameter order: one of `orders`
+    public func allocate(order: UInt8) -> FrameBlock? {
+        precondition(Self.orders.contains(order), "an order the allocator serves")
+        return lock.withLock {
+            let block: FrameBlock?
+            switch order {
+            case 18: block = takeGigabyte()
+            case 9: block = takeChunk().map { FrameBlock(pfn: PFN(UInt64($0.chunk) << 9), order: 9, isFresh: $0.isFresh) }
+            default: block = takeSmall(order: order)
+            }
+            if block != nil { freeCount -= 1 << UInt64(order) }
+            return block
+        }
+    }
+
+    /// Takes back a block, or part of one: `order` may be smaller than it was given out with.
+    public func free(_ pfn: PFN, order: UInt8) {
+        lock.withLock {
+            freeCount += 1 << UInt64(order)
+            let chunk = Int(pfn.rawValue >> 9)
+            if order >= 9 {
+                for c in chunk..<(chunk + 1 << Int(order - 9)) { giveBackChunk(c) }
+                return
+            }
+            var frames = partial[chunk] ?? FreeFrames(allFree: false)
+            if frames.isEmpty { candidates.append(chunk) }
+            frames.insert(Int(pfn.rawValue & 511), count: 1 << Int(order))
+            if frames.isFull {
+                partial[chunk] = nil
+                giveBackChunk(chunk)
+            } else {
+                partial[chunk] = frames
+            }
+        }
+    }
+
+    /// Whether the frame is free, for the invariants.
+    public func isFree(_ pfn: PFN) -> Bool {
+        lock.withLock {
+            let chunk = Int(pfn.rawValue >> 9)
+            guard chunk < chunkCount else { return false }
+            if freeChunks[chunk >> 6] >> UInt64(chunk & 63) & 1 == 1 { return true }
+            return partial[chunk]?.contains(Int(pfn.rawValue & 511)) ?? false
+        }
+    }
+
+    /// Calls `body` with each maximal run of free frames within a chunk, for the invariants.
+    public func forEachFreeRun(_ body: (Range<PFN>) -> Void) {
+        let (bits, partial) = lock.withLock { (freeChunks, self.partial) }
+        for (word, bits) in bits.enumerated() where bits != 0 {
+            for bit in 0..<64 where bits >> UInt64(bit) & 1 == 1 {
+                let pfn = PFN(UInt64(word * 64 + bit) << 9)
+                body(pfn..<(pfn + 512))
+            }
+        }
+        for (chunk, frames) in partial {
+            for index in 0..<512 where frames.contains(index) {
+                let pfn = PFN(UInt64(chunk) << 9 + UInt64(index))
+                body(pfn..<(pfn + 1))
+            }
+        }
+    }
+
+    // MARK: Chunks
+
+    private func giveBackChunk(_ chunk: Int) {
+        freeChunks[chunk >> 6] |= 1 << UInt64(chunk & 63)
+        searchFrom = min(searchFrom, chunk >> 6)
+    }
+
+    private func takeChunk() -> (chunk: Int, isFresh: Bool)? {
+        var word = searchFrom
+        while word < freeChunks.count, freeChunks[word] == 0 { word += 1 }
+        searchFrom = word
+        guard word < freeChunks.count else { return nil }
+        let chunk = word * 64 + freeChunks[word].trailingZeroBitCount
+        freeChunks[word] &= freeChunks[word] &- 1
+        let isFresh = chunk >= freshFrom
+        if isFresh { freshFrom = chunk + 1 }
+        return (chunk, isFresh)
+    }
+
+    private func takeGigabyte() -> FrameBlock? {
+        var word = (searchFrom + 7) & ~7
+        while word + 8 <= freeChunks.count {
+            if (word..<word + 8).allSatisfy({ freeChunks[$0] == ~0 }) {
+                for w in word..<word + 8 { freeChunks[w] = 0 }
+                let isFresh = word * 64 >= freshFrom
+                freshFrom = max(freshFrom, word * 64 + 512)
+                return FrameBlock(pfn: PFN(UInt64(word) << 15), order: 18, isFresh: isFresh)
+            }
+            word += 8
+        }
+        return nil
+    }
+
+    private func takeSmall(order: UInt8) -> FrameBlock? {
+        while let chunk = candidates.last {
+            if var frames = partial[chunk], let index = frames.take(count: 1 << Int(order)) {
+                partial[chunk] = frames
+                return FrameBlock(pfn: PFN(UInt64(chunk) << 9 + UInt64(index)), order: order, isFresh: frames.isFresh)
+            }
+            if let frames = partial[chunk], !frames.isEmpty { break }
+            candidates.removeLast()
+        }
+        guard let (chunk, isFresh) = takeChunk() else { return takeSmallAnywhere(order: order) }
+        var frames = FreeFrames(allFree: true)
+        frames.isFresh = isFresh
+        let index = frames.take(count: 1 << Int(order)) ?? 0
+        partial[chunk] = frames
+        candidates.append(chunk)
+        return FrameBlock(pfn: PFN(UInt64(chunk) << 9 + UInt64(index)), order: order, isFresh: isFresh)
+    }
+
+    /// The last resort when no whole chunk is free: any chunk with room.
+    private func takeSmallAnywhere(order: UInt8) -> FrameBlock? {
+        for (chunk, var frames) in partial {
+            if let index = frames.take(count: 1 << Int(order)) {
+                partial[chunk] = frames
+                return FrameBlock(pfn: PFN(UInt64(chunk) << 9 + UInt64(index)), order: order, isFresh: frames.isFresh)
+            }
+        }
+        return nil
+    }
+}
+
+/// The free frames of one chunk.
+struct FreeFrames {
+    private var words: InlineArray<8, UInt64>
+    /// The chunk has had no frame given back yet, so its free frames were never used.
+    var isFresh = false
+    private(set) var count: Int
+
+    init(allFree: Bool) {
+        words = InlineArray(repeating: allFree ? ~0 : 0)
+        count = allFree ? 512 : 0
+    }
+
+    var isEmpty: Bool { count == 0 }
+    var isFull: Bool { count == 512 }
+
+    func contains(_ index: Int) -> Bool { words[index >> 6] >> UInt64(index & 63) & 1 == 1 }
+
+    /// Takes an aligned run of `count` frames, a power of two up to 256.
+    mutating func take(count run: Int) -> Int? {
+        if run < 64 {
+            let mask = (1 as UInt64) << UInt64(run) &- 1
+            for word in 0..<8 where words[word] != 0 {
+                var bit = words[word].trailingZeroBitCount & ~(run - 1)
+                while bit < 64 {
+                    if words[word] >> UInt64(bit) & mask == mask {
+                        words[word] &= ~(mask << UInt64(bit))
+                        count -= run
+                        return word * 64 + bit
+                    }
+                    bit += run
+                }
+            }
+            return nil
+        }
+        for word in stride(from: 0, to: 8, by: run / 64) where (word..<word + run / 64).allSatisfy({ words[$0] == ~0 }) {
+            for w in word..<word + run / 64 { words[w] = 0 }
+            count -= run
+            return word * 64
+        }
+        return nil
+    }
+
+    mutating func insert(_ index: Int, count run: Int) {
+        isFresh = false
+        for i in index..<index + run {
+            precondition(!contains(i), "a frame is freed twice")
+            words[i >> 6] |= 1 << UInt64(i & 63)
+        }
+        count += run
+    }
+}

@@ -1,0 +1,94 @@
+// The VMM's own memory, which backs a slot's shared pages. Host frames, allocated on first use, never assigned to a guest.
+
+public import Machine
+public import SNPArchitecture
+internal import Scheduling
+
+/// A range of the VMM's anonymous memory.
+public final class UserMemory: @unchecked Sendable {
+    /// The size in pages.
+    public let pageCount: UInt64
+    let host: Host
+    private let folios: Folios
+    private let lock = Lock(.userMemory)
+
+    /// Maps memory; frames come on first use.
+    ///
+    /// - Throws: EINVAL (size 0 or unaligned), ENOMEM
+    public init(host: Host, byteCount: UInt64) throws(Errno) {
+        guard byteCount > 0, byteCount & 0xfff == 0, byteCount < 1 << 48 else { throw .invalidArgument }
+        do { folios = try Folios(pageCount: byteCount >> 12) } catch { throw .noMemory }
+        self.host = host
+        pageCount = byteCount >> 12
+    }
+
+    deinit {
+        folios.forEach(in: 0..<pageCount) { folio in host.allocator.free(folio.pfn, order: folio.order) }
+    }
+
+    /// The frame behind a page; allocated and cleared on first use.
+    ///
+    /// - Throws: EFAULT (past the end), ENOMEM
+    public func frame(at index: UInt64) throws(Errno) -> PFN {
+        guard index < pageCount else { throw .badAddress }
+        return try lock.withLock { () throws(Errno) in
+            if let pfn = folios.frame(at: index) { return pfn }
+            guard let block = host.allocator.allocate(order: 0) else { throw .noMemory }
+            if !block.isFresh { host.clearFrame(block.pfn) }
+            folios.insert(Folio(index: index, pfn: block.pfn, order: 0, isCleared: true))
+            return block.pfn
+        }
+    }
+
+    /// Gives back the frames of a range, as madvise(MADV_DONTNEED) does. They read as zero afterwards.
+    public func discard(_ pages: Range<UInt64>) {
+        lock.withLock {
+            folios.forEach(in: pages.clamped(to: 0..<pageCount)) { folio in
+                folios.remove(folio)
+                host.allocator.free(folio.pfn, order: folio.order)
+            }
+        }
+    }
+
+    /// Copies the VMM's bytes in, as a store of the VMM does.
+    ///
+    /// - Throws: EFAULT (past the end, or the RMP refuses the write), ENOMEM
+    public func write(_ bytes: [UInt8], at offset: UInt64) throws(Errno) {
+        try forEachPiece(offset, bytes.count) { pfn, pageOffset, done, count throws(Errno) in
+            try host.write(Array(bytes[done..<done + count]), at: pfn.address + UInt64(pageOffset))
+        }
+    }
+
+    /// Copies bytes out, as a load of the VMM does.
+    ///
+    /// - Throws: EFAULT (past the end), ENOMEM
+    public func read(at offset: UInt64, count: Int) throws(Errno) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(count)
+        try forEachPiece(offset, count) { pfn, pageOffset, _, count throws(Errno) in
+            bytes += host.machine.memory.bytes(pfn.address + UInt64(pageOffset), count: count)
+        }
+        return bytes
+    }
+
+    /// Every frame it holds, for the invariants.
+    func forEachFolio(_ body: (Folio) -> Void) { folios.forEach(in: 0..<pageCount) { body($0) } }
+
+    private func forEachPiece(
+        _ offset: UInt64, _ count: Int, _ body: (PFN, Int, Int, Int) throws(Errno) -> Void
+    ) throws(Errno) {
+        guard offset <= pageCount << 12, UInt64(count) <= pageCount << 12 - offset else { throw .badAddress }
+        var done = 0
+        while done < count {
+            let here = offset + UInt64(done)
+            let piece = min(4096 - Int(here & 0xfff), count - done)
+            try body(try frame(at: here >> 12), Int(here & 0xfff), done, piece)
+            done += piece
+        }
+    }
+}
+
+extension LockRank {
+    /// A range of user memory: taken inside the slots' and backing locks.
+    static let userMemory = LockRank(order: 350, name: "user memory")
+}

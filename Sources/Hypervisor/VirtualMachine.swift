@@ -1,0 +1,131 @@
+// A virtual machine as the kernel sees it: kind, slots, attributes, nested tables, life and death.
+
+public import Machine
+public import SNPArchitecture
+internal import Scheduling
+internal import Synchronization
+
+/// The kind of a virtual machine, with KVM's numbers.
+public enum MachineKind: UInt32, Sendable {
+    /// KVM_X86_DEFAULT_VM.
+    case standard = 0
+    /// KVM_X86_SNP_VM.
+    case snp = 4
+}
+
+/// One virtual machine.
+///
+/// Locks, in order: `slotsLock` (slots and attributes), `backing` (guest memory), `nested.lock`. State is changed only under
+/// its lock, and no modifying access stays open across a schedule point.
+public final class VirtualMachine: @unchecked Sendable {
+    /// The host it runs on.
+    public let host: Host
+    /// Its kind.
+    public let kind: MachineKind
+    /// What a change of attributes does to the RMP.
+    public let policy: any ConversionPolicy
+    /// Its nested page tables.
+    public let nested: NestedTables
+
+    let slotsLock = Lock(.slots)
+    let backing = Lock(.guestMemory)
+    /// Sorted by guest frame. Changed under `slotsLock` and `nested.lock`.
+    var slots: [MemorySlot] = []
+    /// Changed under `slotsLock` and `nested.lock`; read under either.
+    let attributes = MemoryAttributes()
+    /// Files ever made for this machine and not closed.
+    var guestMemories: [GuestMemory] = []
+    /// Virtual CPUs, by identifier.
+    var virtualCPUs: [VirtualCPU] = []
+    var launch = LaunchState()
+    private let dead = Mutex<String?>(nil)
+    private let totals = Mutex(ConversionCounts())
+
+    /// KVM_CREATE_VM.
+    ///
+    /// - Throws: ENOMEM when there is no frame for the nested tables' root
+    public init(host: Host, kind: MachineKind = .snp, policy: any ConversionPolicy = EagerPolicy()) throws(Errno) {
+        self.host = host
+        self.kind = kind
+        self.policy = policy
+        nested = try NestedTables(host: host)
+    }
+
+    /// The guest's ASID, once the machine is initialised for SNP.
+    public var asid: ASID? { launch.asid }
+
+    /// Everything that conversions of this machine have done.
+    public var conversionCounts: ConversionCounts { totals.withLock { $0 } }
+
+    func record(_ counts: ConversionCounts) {
+        totals.withLock { $0 += counts }
+        host.rmp.record(counts.rmp)
+    }
+
+    // MARK: Death
+
+    /// Why the machine is dead, or nil while it lives.
+    public var causeOfDeath: String? { dead.withLock { $0 } }
+
+    /// Marks the machine dead: every later call gets EIO.
+    ///
+    /// - Spec: Linux: `KVM_BUG_ON()`
+    func kill(_ reason: String) { dead.withLock { $0 = $0 ?? reason } }
+
+    func checkAlive() throws(Errno) {
+        guard causeOfDeath == nil else { throw .ioError }
+    }
+
+    // MARK: Reading, for tools and tests
+
+    /// The attribute of a guest frame.
+    public func attribute(of gfn: GFN) -> MemoryAttribute { nested.lock.withLock { attributes.attribute(of: gfn) } }
+
+    /// The runs of one attribute within a range.
+    public func attributeRuns(in range: Range<GFN>) -> [(range: Range<GFN>, attribute: MemoryAttribute)] {
+        nested.lock.withLock { attributes.runs(in: range) }
+    }
+
+    /// The memory slots, by guest frame.
+    public var memorySlots: [MemorySlot] { slotsLock.withLock { slots } }
+
+    /// Destroys the machine: virtual CPUs, mappings, guest memory, firmware context, ASID.
+    public func destroy() {
+        slotsLock.withLock {
+            for slot in slots { zapForDestruction(slot.frames) }
+            backing.withLock {
+                for file in guestMemories {
+                    file.bindings.removeAll()
+                    free(file, 0..<file.pageCount)
+                }
+                guestMemories.removeAll()
+            }
+            slots.removeAll()
+        }
+        tearDownLaunch()
+        nested.destroy()
+    }
+
+    private func zapForDestruction(_ frames: Range<GFN>) {
+        beginInvalidation(frames)
+        endInvalidation(frames)
+    }
+}
+
+/// A virtual CPU: what the memory side of the hypervisor needs of one.
+public final class VirtualCPU: @unchecked Sendable {
+    /// KVM's number for it, and its APIC identifier.
+    public let id: UInt32
+    /// Its translation cache.
+    public let tlb: NestedTLB
+    /// The state that launch encrypts.
+    public var initialState: VMSA
+    /// The frame of its VMSA, once launched.
+    var vmsaFrame: PFN?
+
+    init(id: UInt32, initialState: VMSA) {
+        self.id = id
+        self.initialState = initialState
+        tlb = NestedTLB()
+    }
+}
