@@ -1,0 +1,78 @@
+// One thread of an explored run: a coroutine, what it waits for, and the locks it holds.
+
+import CPlatform
+
+/// One thread of an explored run.
+@safe final class ExploredThread {
+    /// What the thread waits for.
+    enum State {
+        case runnable
+        case waitingForLock(Lock)
+        case waitingForCondition(Condition)
+        case sleeping
+        case ended
+    }
+
+    let number: Int
+    let name: String
+    var state = State.runnable
+    /// When to stop waiting, if ever.
+    var deadline: HostInstant?
+    /// Whether the last wait ended by its deadline.
+    var timedOut = false
+    /// The locks that it holds.
+    let held: UnsafeMutablePointer<cp_held_locks>
+    /// The suspended flow of control; nil once its stack is given back.
+    private(set) var coroutine: UnsafeMutablePointer<cp_coroutine>?
+    private var body: (() throws -> Void)?
+    private unowned let explorer: Explorer
+
+    init(number: Int, name: String, explorer: Explorer, body: @escaping () throws -> Void) {
+        self.number = number
+        self.name = name
+        self.explorer = explorer
+        self.body = body
+        unsafe held = .allocate(capacity: 1)
+        unsafe held.initialize(to: cp_held_locks())
+        unsafe coroutine = cp_coroutine_create(
+            { argument in
+                guard let argument = unsafe argument else { preconditionFailure("a coroutine without its thread") }
+                // SAFETY: the explorer keeps its threads until no coroutine of it runs again.
+                return unsafe Unmanaged<ExploredThread>.fromOpaque(argument).takeUnretainedValue().runToEnd()
+            }, Unmanaged.passUnretained(self).toOpaque())
+        precondition(unsafe coroutine != nil, "the system refuses a stack for an explored thread")
+    }
+
+    deinit {
+        releaseStack()
+        unsafe held.deallocate()
+    }
+
+    /// Gives the stack back, whether the thread has ended or not, and lets go of the body.
+    func releaseStack() {
+        if let coroutine = unsafe coroutine { unsafe cp_coroutine_destroy(coroutine) }
+        unsafe coroutine = nil
+        body = nil
+    }
+
+    /// Runs the body; returns who goes on, so that no frame of Swift is alive at the last switch.
+    private func runToEnd() -> UnsafeMutablePointer<cp_coroutine>? {
+        do {
+            try body?()
+            return unsafe explorer.threadEnded(self, failure: nil)
+        } catch {
+            return unsafe explorer.threadEnded(self, failure: "\(name) threw \(error)")
+        }
+    }
+
+    /// What the thread waits for, in words.
+    var situation: String {
+        switch state {
+        case .runnable: "\(name) can run"
+        case .waitingForLock(let lock): "\(name) waits for the lock \(lock)"
+        case .waitingForCondition(let condition): "\(name) waits for a condition under \(condition.lock)"
+        case .sleeping: "\(name) sleeps"
+        case .ended: "\(name) has ended"
+        }
+    }
+}

@@ -1,0 +1,219 @@
+// Runs threads one at a time on the calling OS thread, and switches between them at schedule points only.
+// Left out: preemption between points, and weak memory order. A switch costs some tens of nanoseconds.
+
+import CPlatform
+
+/// Runs a set of threads under a schedule that a strategy picks and that can be repeated.
+///
+/// Explored threads are coroutines on the OS thread that calls `run`; code on other OS threads is not affected.
+/// A run that does not complete abandons its unfinished threads: their stacks are given back, but objects that only those
+/// stacks refer to are never released, and locks that they hold stay held. Do not use either again.
+@safe public final class Explorer {
+    /// Runs at each schedule point, on the thread that reached it, with scheduling off: no other thread runs meanwhile,
+    /// and locks taken inside do not wait. Report a breach with `fail`.
+    public var onSchedulePoint: ((SchedulePoint) -> Void)?
+    /// Whether taking a lock out of order fails the run.
+    public var checksLockOrder = true
+    /// The picks made so far where more than one thread could run: `Explorer(replaying:)` repeats the run from them.
+    public private(set) var trace: [UInt8] = []
+    /// The schedule points reached so far.
+    public private(set) var steps = 0
+    /// The time that the threads see.
+    public private(set) var virtualTime = HostInstant(nanoseconds: 0)
+
+    var threads: [ExploredThread] = []
+    /// The number of the thread that runs, or -1.
+    private(set) var currentNumber = -1
+    private var runnable: [UInt8] = []
+    private var strategy: any ScheduleStrategy
+    private let maximumSteps: Int
+    private var outcome: ExplorationOutcome?
+    private var isInHook = false
+    private var hookFailure: String?
+    private let main: UnsafeMutablePointer<cp_coroutine>
+
+    /// Makes an explorer that asks `strategy` at each point.
+    public init(strategy: any ScheduleStrategy, maximumSteps: Int = 1_000_000) {
+        self.strategy = strategy
+        self.maximumSteps = maximumSteps
+        unsafe main = .allocate(capacity: 1)
+        unsafe main.initialize(to: cp_coroutine())
+    }
+
+    /// Makes an explorer that picks at random, the same way for the same seed.
+    public convenience init(seed: UInt64, maximumSteps: Int = 1_000_000) {
+        self.init(strategy: RandomSchedule(seed: seed), maximumSteps: maximumSteps)
+    }
+
+    /// Makes an explorer that repeats a recorded run.
+    public convenience init(replaying trace: [UInt8], maximumSteps: Int = 1_000_000) {
+        self.init(strategy: ReplaySchedule(trace), maximumSteps: maximumSteps)
+    }
+
+    deinit { unsafe main.deallocate() }
+
+    /// The explorer whose thread is running on this OS thread, if any.
+    public static var current: Explorer? {
+        guard let pointer = unsafe cp_current_explorer() else { return nil }
+        // SAFETY: `run` sets the pointer while it runs threads and clears it after.
+        return unsafe Unmanaged<Explorer>.fromOpaque(pointer).takeUnretainedValue()
+    }
+
+    /// The name of the thread that runs.
+    public var currentName: String? { currentNumber < 0 ? nil : threads[currentNumber].name }
+
+    /// Adds a thread, before the run or from one of its threads. At most 255 threads.
+    public func spawn(_ name: String, _ body: @escaping () throws -> Void) {
+        precondition(threads.count < 255, "too many explored threads")
+        let thread = ExploredThread(number: threads.count, name: name, explorer: self, body: body)
+        threads.append(thread)
+        runnable.append(UInt8(thread.number))
+    }
+
+    /// Runs the threads until all have ended or the run fails. An explorer runs once.
+    public func run() -> ExplorationOutcome {
+        precondition(outcome == nil && currentNumber < 0, "an explorer runs once")
+        precondition(Explorer.current == nil, "an explored thread starts an exploration")
+        guard let first = pick(at: nil) else { return .completed }
+        var mark = cp_access_mark()
+        // SAFETY: the mark stays in place until its end; `self` outlives the threads, which run only inside this call.
+        unsafe withUnsafeMutablePointer(to: &mark) { mark in
+            unsafe cp_access_mark_begin(mark)
+            unsafe cp_set_current_explorer(Unmanaged.passUnretained(self).toOpaque())
+            currentNumber = first
+            unsafe cp_set_held_locks(threads[first].held)
+            unsafe cp_coroutine_switch(main, threads[first].coroutine)
+            cp_set_held_locks(nil)
+            cp_set_current_explorer(nil)
+            if outcome == .completed {
+                unsafe cp_access_mark_end(mark)
+            } else {
+                unsafe cp_access_mark_end_dropping_later(mark)
+            }
+        }
+        for thread in threads { thread.releaseStack() }
+        onSchedulePoint = nil
+        return outcome ?? .completed
+    }
+
+    /// Ends the run as failed. Called on an explored thread it does not return; called in `onSchedulePoint` it does, and
+    /// the run ends when the hook returns.
+    public func fail(_ reason: String) {
+        if isInHook {
+            hookFailure = hookFailure ?? reason
+        } else if Explorer.current === self {
+            abandon(.failed(reason))
+        }
+    }
+
+    // MARK: Switching
+
+    /// Counts a point, checks what the hook checks, and lets the strategy pick who goes on.
+    func reach(_ point: SchedulePoint) {
+        countStep()
+        if let hook = onSchedulePoint { runHook(hook, point) }
+        if let next = pick(at: point) { resume(next) }
+    }
+
+    /// Suspends the running thread until it is woken or its deadline comes.
+    func block(_ state: ExploredThread.State, until deadline: HostInstant? = nil) {
+        countStep()
+        let thread = threads[currentNumber]
+        thread.state = state
+        thread.deadline = deadline
+        thread.timedOut = false
+        runnable.removeAll { $0 == thread.number }
+        guard let next = pick(at: nil) else { abandon(.deadlock(situation)) }
+        resume(next)
+    }
+
+    /// Makes a thread able to run again.
+    func wake(_ thread: ExploredThread) {
+        thread.state = .runnable
+        thread.deadline = nil
+        let place = runnable.firstIndex { $0 > thread.number } ?? runnable.endIndex
+        runnable.insert(UInt8(thread.number), at: place)
+    }
+
+    /// Takes a thread that has come to its end out of the schedule; returns who goes on.
+    func threadEnded(_ thread: ExploredThread, failure: String?) -> UnsafeMutablePointer<cp_coroutine> {
+        thread.state = .ended
+        runnable.removeAll { $0 == thread.number }
+        if let failure {
+            outcome = .failed(failure)
+        } else if unsafe thread.held.pointee.count != 0 {
+            outcome = .failed("\(thread.name) has ended and holds a lock")
+        } else if let next = pick(at: nil), let coroutine = unsafe threads[next].coroutine {
+            currentNumber = next
+            unsafe cp_set_held_locks(threads[next].held)
+            return unsafe coroutine
+        } else {
+            outcome = runnable.isEmpty && allEnded ? .completed : .deadlock(situation)
+        }
+        return unsafe main
+    }
+
+    /// Ends the run and never comes back to the running thread.
+    func abandon(_ outcome: ExplorationOutcome) -> Never {
+        self.outcome = outcome
+        unsafe cp_coroutine_switch(threads[currentNumber].coroutine, main)
+        preconditionFailure("an abandoned thread was resumed")
+    }
+
+    private func resume(_ next: Int) {
+        guard next != currentNumber else { return }
+        let from = unsafe threads[currentNumber].coroutine
+        let to = unsafe threads[next].coroutine
+        currentNumber = next
+        unsafe cp_set_held_locks(threads[next].held)
+        unsafe cp_coroutine_switch(from, to)
+    }
+
+    private func countStep() {
+        steps += 1
+        if steps > maximumSteps { abandon(.tooManySteps) }
+    }
+
+    private func runHook(_ hook: (SchedulePoint) -> Void, _ point: SchedulePoint) {
+        cp_set_current_explorer(nil)
+        cp_set_held_locks(nil)
+        isInHook = true
+        hook(point)
+        isInHook = false
+        unsafe cp_set_held_locks(threads[currentNumber].held)
+        unsafe cp_set_current_explorer(Unmanaged.passUnretained(self).toOpaque())
+        if let hookFailure { abandon(.failed(hookFailure)) }
+    }
+
+    /// The thread to run next, or nil if none can. Virtual time moves only when every thread waits.
+    private func pick(at point: SchedulePoint?) -> Int? {
+        if runnable.isEmpty, let next = threads.compactMap(\.deadline).min() {
+            virtualTime = max(virtualTime, next)
+            for thread in threads where thread.deadline == next {
+                wake(thread)
+                thread.timedOut = true
+            }
+        }
+        guard let only = runnable.first else { return nil }
+        if runnable.count == 1 { return Int(only) }
+        let place = runnable.firstIndex { $0 == currentNumber }
+        let choice = strategy.choose(among: runnable.count, current: place, at: point)
+        let picked = Int(choice.magnitude % UInt(runnable.count))
+        trace.append(UInt8(picked))
+        return Int(runnable[picked])
+    }
+
+    private var allEnded: Bool { threads.allSatisfy { if case .ended = $0.state { true } else { false } } }
+
+    /// Who waits for what, and who holds it.
+    private var situation: String {
+        threads.compactMap { thread in
+            switch thread.state {
+            case .ended: nil
+            case .waitingForLock(let lock) where lock.exploredHolder > 0:
+                "\(thread.situation) held by \(threads[lock.exploredHolder - 1].name)"
+            case .runnable, .waitingForLock, .waitingForCondition, .sleeping: thread.situation
+            }
+        }.joined(separator: "; ")
+    }
+}
