@@ -100,7 +100,7 @@ public final class VirtualMachine: @unchecked Sendable {
                 }
                 guestMemories.removeAll()
             }
-            slots.removeAll()
+            nested.lock.withLock { slots.removeAll() }
         }
         tearDownLaunch()
         nested.destroy()

@@ -126,17 +126,17 @@ extension VirtualMachine {
             region.guestMemory?.bindings.append(slot)
         }
         let at = slots.firstIndex { $0.frames.lowerBound > frames.lowerBound } ?? slots.endIndex
-        slots.insert(slot, at: at)
+        nested.lock.withLock { slots.insert(slot, at: at) }
     }
 
     private func delete(_ slot: MemorySlot) {
         beginInvalidation(slot.frames)
-        slots.removeAll { $0 === slot }
+        nested.lock.withLock { slots.removeAll { $0 === slot } }
         backing.withLock { slot.guestMemory?.bindings.removeAll { $0 === slot } }
         endInvalidation(slot.frames)
     }
 
-    /// The slot that holds a frame. Caller holds `slotsLock`, or looks again under the nested tables' lock.
+    /// The slot that holds a frame. Caller holds `slotsLock` or the nested tables' lock.
     func slot(containing gfn: GFN) -> MemorySlot? {
         var low = 0
         var high = slots.count

@@ -1,0 +1,61 @@
+// The kernel's mapping of all DRAM, one to one. It starts with the largest pages.
+//
+// A host write through a 2 MiB (or 1 GiB) mapping faults if any 4 KiB page of the 2 MiB region is assigned, even if the write
+// is for a neighbour. So a region that gets 4 KiB RMP entries is mapped with 4 KiB pages, and joined again when nothing in
+// it is assigned any more. A 2 MiB RMP entry needs no split: all of its region is the guest's.
+
+public import Machine
+public import SNPArchitecture
+internal import Scheduling
+
+/// The direct map.
+///
+/// - Spec: patch 15 of the series; Linux: `adjust_direct_map()`
+public final class DirectMap: @unchecked Sendable {
+    /// The page table; host virtual page n maps frame n.
+    public let table: PageTable
+    private let lock = Lock(.directMap)
+    /// For each GiB, how many of its 2 MiB regions are mapped with 4 KiB pages.
+    private var smallRegions: [UInt16]
+    private let frameCount: UInt64
+
+    init(machine: Machine, allocator: HostPageAllocator) throws(Errno) {
+        do {
+            table = try PageTable(memory: machine.memory, pages: TablePages(allocator: allocator))
+            frameCount = machine.memory.frameCount
+            smallRegions = Array(repeating: 0, count: Int(frameCount >> 18) + 1)
+            try table.mapRange(0..<frameCount, to: PFN(0), flags: .kernel)
+        } catch { throw .noMemory }
+    }
+
+    /// Maps the 2 MiB region of a frame with 4 KiB pages. Returns how many mappings were split.
+    ///
+    /// - Throws: ENOMEM without a frame for a table
+    public func useSmallPages(around pfn: PFN) throws(Errno) -> UInt64 {
+        try lock.withLock { () throws(Errno) in
+            guard let mapping = table.lookup(pfn.rawValue), mapping.level != .level4K else { return 0 }
+            do { try table.split(pfn.rawValue, to: .level4K) } catch { throw .noMemory }
+            smallRegions[Int(pfn.rawValue >> 18)] += 1
+            return mapping.level == .level1G ? 2 : 1
+        }
+    }
+
+    /// Joins the mappings of a frame's 2 MiB region, and of its GiB when all of that is large. The caller knows that nothing
+    /// in the region is assigned. Returns how many joins were made.
+    public func useLargePages(around pfn: PFN) -> UInt64 {
+        lock.withLock {
+            guard let mapping = table.lookup(pfn.rawValue), mapping.level == .level4K,
+                table.collapse(pfn.rawValue, to: .level2M)
+            else { return 0 }
+            let gigabyte = Int(pfn.rawValue >> 18)
+            smallRegions[gigabyte] -= 1
+            guard smallRegions[gigabyte] == 0, UInt64(gigabyte + 1) << 18 <= frameCount,
+                table.collapse(pfn.rawValue, to: .level1G)
+            else { return 1 }
+            return 2
+        }
+    }
+
+    /// The level at which a frame is mapped.
+    public func level(of pfn: PFN) -> PageLevel? { lock.withLock { table.lookup(pfn.rawValue)?.level } }
+}

@@ -1,0 +1,135 @@
+// The driver of the AMD Secure Processor: one command at a time through the mailbox, and the pages it hands to firmware.
+
+public import Machine
+public import SNPArchitecture
+internal import Scheduling
+
+/// Why a command did not succeed.
+public enum FirmwareError: Error, Hashable, Sendable {
+    /// Firmware returned this status.
+    case status(FirmwareStatus)
+    /// Firmware does not answer. The driver sends nothing any more.
+    case dead
+    /// The driver has no memory for a command or page.
+    case noMemory
+    /// A page could not be given to firmware or taken back.
+    case pageState(RMPStatus)
+}
+
+/// Sends commands.
+///
+/// - Spec: patches 20 to 25 of the series; Linux: `sev_do_cmd()`, `snp_alloc_firmware_page()`, `snp_reclaim_pages()`
+/// - Deviates: only SNP commands; the legacy commands' bounce buffers belong to a later part
+public final class FirmwareDriver: @unchecked Sendable {
+    private let machine: Machine
+    private let allocator: HostPageAllocator
+    private let rmp: HostRMP
+    private let leaked: LeakedPages
+    private let directMap: DirectMap
+    private let lock = Lock(.mailbox)
+    private var isDead = false
+    /// The page that holds command buffers: ordinary host memory, since firmware only reads it.
+    private var commandPage: PFN?
+
+    init(machine: Machine, allocator: HostPageAllocator, rmp: HostRMP, leaked: LeakedPages, directMap: DirectMap) {
+        self.machine = machine
+        self.allocator = allocator
+        self.rmp = rmp
+        self.leaked = leaked
+        self.directMap = directMap
+    }
+
+    /// Sends a command with its buffer's bytes and waits for the answer.
+    ///
+    /// - Throws: `.dead`, `.noMemory`, `.status` (anything but success)
+    public func send(_ command: FirmwareCommand, _ buffer: [UInt8] = []) throws(FirmwareError) {
+        try lock.withLock { () throws(FirmwareError) in
+            guard !isDead else { throw .dead }
+            var address = SPA(0)
+            if !buffer.isEmpty {
+                if commandPage == nil { commandPage = allocator.allocate(order: 0)?.pfn }
+                guard let commandPage else { throw .noMemory }
+                address = commandPage.address
+                do { try machine.hostWrite(buffer, at: address, through: directMap.table) } catch { throw .noMemory }
+            }
+            machine.mailbox.writeAddress(address)
+            machine.mailbox.writeCommand(UInt32(command.rawValue) << 16 | 1)
+            let response = machine.mailbox.readResponse()
+            guard response >> 31 == 1 else {
+                isDead = true
+                throw .dead
+            }
+            let status = FirmwareStatus(rawValue: UInt16(truncatingIfNeeded: response))
+            guard status == .success else { throw .status(status) }
+        }
+    }
+
+    /// Sends a command with a buffer of the firmware ABI.
+    ///
+    /// - Throws: as `send(_:_:)`
+    public func send<Buffer: CommandBuffer>(_ buffer: Buffer) throws(FirmwareError) {
+        try send(Buffer.command, buffer.encoded)
+    }
+
+    // MARK: Pages in firmware's hands
+
+    /// Takes a cleared page and gives it to firmware. Never a 2 MiB aligned one: such a page in use makes hardware see false
+    /// RMP violations in the mappings around it.
+    ///
+    /// - Throws: `.noMemory`, `.pageState`
+    public func allocatePage() throws(FirmwareError) -> PFN {
+        guard let pfn = allocateUnalignedFrame() else { throw .noMemory }
+        do {
+            try rmp.makeFirmware(pfn)
+            return pfn
+        } catch {
+            giveBack(pfn)
+            throw .pageState(error)
+        }
+    }
+
+    /// Takes a cleared frame that is not 2 MiB aligned, mapped small in the direct map.
+    func allocateUnalignedFrame() -> PFN? {
+        guard var block = allocator.allocate(order: 0) else { return nil }
+        if block.pfn.isAligned(to: .size2M) {
+            let aligned = block
+            let second = allocator.allocate(order: 0)
+            allocator.free(aligned.pfn, order: 0)
+            guard let second else { return nil }
+            block = second
+        }
+        guard (try? directMap.useSmallPages(around: block.pfn)) != nil,
+            (try? machine.hostClear(block.pfn, through: directMap.table)) != nil
+        else {
+            allocator.free(block.pfn, order: 0)
+            return nil
+        }
+        return block.pfn
+    }
+
+    /// Takes a page back from firmware and frees it: PAGE_RECLAIM, then RMPUPDATE. What does not come back is leaked.
+    ///
+    /// - Throws: the first refusal, after leaking the page
+    public func freePage(_ pfn: PFN) throws(FirmwareError) {
+        do throws(FirmwareError) { try reclaimPage(pfn) } catch {
+            leaked.leak(pfn..<(pfn + 1), reason: "PAGE_RECLAIM or RMPUPDATE of a firmware page: \(error)")
+            throw error
+        }
+        giveBack(pfn)
+    }
+
+    /// Takes a page back from firmware; it is the host's afterwards.
+    ///
+    /// - Throws: `.status` (PAGE_RECLAIM), `.pageState` (RMPUPDATE)
+    func reclaimPage(_ pfn: PFN, _ size: PageSize = .size4K) throws(FirmwareError) {
+        try send(.snpPageReclaim, PageReclaimBuffer(page: pfn.address, size: size))
+        var counts = RMPCounts()
+        defer { rmp.record(counts) }
+        do throws(RMPStatus) { try rmp.makeShared(pfn, size, counts: &counts) } catch { throw .pageState(error) }
+    }
+
+    func giveBack(_ pfn: PFN) {
+        if rmp.lookup(pfn)?.regionHasAssignedPages == false { _ = directMap.useLargePages(around: pfn) }
+        allocator.free(pfn, order: 0)
+    }
+}

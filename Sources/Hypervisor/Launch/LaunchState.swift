@@ -1,0 +1,42 @@
+// How far a machine's launch has come, and the errors of launch calls.
+
+public import SNPArchitecture
+
+/// The launch of one machine. Changed under the slots' lock.
+struct LaunchState {
+    /// The guest's ASID, from SEV_INIT2 on.
+    var asid: ASID?
+    /// SEV_FEATURES of every VMSA, the SNP bit included.
+    var vmsaFeatures: UInt64 = 0
+    /// The guest context page, from LAUNCH_START on.
+    var context: PFN?
+    /// LAUNCH_FINISH has succeeded.
+    var isFinished = false
+}
+
+/// What a SEV call of KVM_MEMORY_ENCRYPT_OP reports: an errno, and the firmware's status when firmware refused.
+public struct SEVCommandError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The errno.
+    public var errno: Errno
+    /// `kvm_sev_cmd.error`; nil when firmware was not called.
+    public var firmware: FirmwareStatus?
+
+    /// Makes an error.
+    public init(_ errno: Errno, _ firmware: FirmwareStatus? = nil) {
+        self.errno = errno
+        self.firmware = firmware
+    }
+
+    /// The errno, and the firmware's status in brackets.
+    public var description: String { firmware.map { "\(errno) (firmware: \($0))" } ?? errno.description }
+
+    /// What a failed firmware call becomes: EIO with the status, EBUSY for dead firmware, ENOMEM, EIO for a page.
+    init(_ error: FirmwareError) {
+        switch error {
+        case .status(let status): self.init(.ioError, status)
+        case .dead: self.init(.busy)
+        case .noMemory: self.init(.noMemory)
+        case .pageState: self.init(.ioError)
+        }
+    }
+}

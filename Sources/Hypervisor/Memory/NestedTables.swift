@@ -1,0 +1,108 @@
+// A machine's nested page tables, with the brackets that make a fault in flight try again.
+
+public import Machine
+public import SNPArchitecture
+public import Scheduling
+
+/// The nested tables and their invalidation counters. `lock` guards everything here, and reading attributes and slots.
+public final class NestedTables: @unchecked Sendable {
+    /// The lock (Linux: `mmu_lock`).
+    public let lock = Lock(.nestedTables)
+    /// The tables the silicon walks.
+    public let table: PageTable
+    /// Counts ended invalidations: a fault that read an older number is stale.
+    private(set) var sequence: UInt64 = 0
+    /// Invalidations under way, with their union of frames.
+    private var active = 0
+    private var activeFrames: Range<GFN>?
+
+    init(host: Host) throws(Errno) {
+        do {
+            table = try PageTable(memory: host.machine.memory, pages: TablePages(allocator: host.allocator))
+        } catch { throw .noMemory }
+    }
+
+    /// Begins an invalidation: until it ends no fault maps any of the frames. Returns how many leaf entries were removed.
+    func begin(_ frames: Range<GFN>) -> UInt64 {
+        active += 1
+        activeFrames = activeFrames.map {
+            min($0.lowerBound, frames.lowerBound)..<max($0.upperBound, frames.upperBound)
+        } ?? frames
+        return UInt64(table.zap(frames.lowerBound.rawValue..<frames.upperBound.rawValue))
+    }
+
+    func end() {
+        active -= 1
+        sequence &+= 1
+        if active == 0 { activeFrames = nil }
+    }
+
+    /// Whether a fault that read `sequence` may not map the frame.
+    func isStale(_ gfn: GFN, since sequence: UInt64) -> Bool {
+        (active > 0 && activeFrames?.contains(gfn) == true) || self.sequence != sequence
+    }
+
+    /// Puts a leaf in place of whatever maps the range now.
+    ///
+    /// - Throws: ENOMEM without a frame for a table
+    func map(_ gfn: GFN, _ pfn: PFN, _ level: PageLevel) throws(Errno) {
+        // A larger leaf is in the way of a small one, and small ones are in the way of a large one.
+        if level > .level4K || (table.lookup(gfn.rawValue)?.level ?? level) > level {
+            table.zap(gfn.rawValue..<gfn.rawValue + level.pageCount)
+        }
+        do { try table.map(gfn.rawValue, to: pfn, level: level, flags: .guest) } catch {
+            precondition(error == .outOfTablePages, "a zapped range is free: \(error)")
+            throw .noMemory
+        }
+    }
+
+    /// How a frame is mapped, or nil. For tools and tests; takes the lock.
+    public func mapping(of gfn: GFN) -> PageMapping? { lock.withLock { table.lookup(gfn.rawValue) } }
+
+    func destroy() { lock.withLock { table.destroy() } }
+}
+
+extension VirtualMachine {
+    /// Opens an invalidation bracket: zaps the nested mappings of the frames and flushes the guest's TLB entries.
+    @discardableResult
+    func beginInvalidation(_ frames: Range<GFN>, _ flushes: inout UInt64) -> UInt64 {
+        schedulePoint(.invalidationBegin)
+        let zapped = nested.lock.withLock { nested.begin(frames) }
+        if zapped > 0 {
+            flushTLBs()
+            flushes &+= 1
+        }
+        return zapped
+    }
+
+    /// Opens an invalidation bracket and records what it did.
+    @discardableResult
+    func beginInvalidation(_ frames: Range<GFN>) -> UInt64 {
+        var counts = ConversionCounts()
+        counts.zaps = beginInvalidation(frames, &counts.tlbFlushes)
+        record(counts)
+        return counts.zaps
+    }
+
+    /// Closes an invalidation bracket.
+    func endInvalidation(_ frames: Range<GFN>) {
+        schedulePoint(.invalidationEnd)
+        nested.lock.withLock { nested.end() }
+    }
+
+    /// Flushes the guest's entries from every virtual CPU's TLB.
+    func flushTLBs() {
+        guard let asid else { return }
+        for cpu in nested.lock.withLock({ virtualCPUs }) { cpu.tlb.flush(asid) }
+    }
+}
+
+/// Frames for page tables, from the host's allocator.
+final class TablePages: TablePageSource {
+    private let allocator: HostPageAllocator
+
+    init(allocator: HostPageAllocator) { self.allocator = allocator }
+
+    func allocateTablePage() -> PFN? { allocator.allocate(order: 0)?.pfn }
+    func freeTablePage(_ pfn: PFN) { allocator.free(pfn, order: 0) }
+}
