@@ -3,7 +3,7 @@
 // After a plan stands, all look-ups are done, every 2M entry that must be split is split (PSMASH), and the direct map has
 // small mappings where it needs them. What remains is RMPUPDATE, which only hardware can refuse.
 
-public import SNPArchitecture
+internal import SNPArchitecture
 
 /// Consecutive pages of one size to be given the same new owner.
 struct ConversionRun {

@@ -62,8 +62,11 @@ extension VirtualMachine {
     /// Stores the attribute of the frames that have it now.
     private func store(_ attribute: MemoryAttribute, _ range: Range<GFN>, after failure: ConversionFailure?) {
         nested.lock.withLock {
-            guard let failure, !policy.storesAttributesOnFailure else { return attributes.set(range, to: attribute) }
-            for converted in failure.converted { attributes.set(converted, to: attribute) }
+            let stored = failure.map { policy.storesAttributesOnFailure ? [range] : $0.converted } ?? [range]
+            for frames in stored {
+                attributes.set(frames, to: attribute)
+                if attribute == .shared { launch.launched.set(frames, to: .shared) }
+            }
         }
     }
 

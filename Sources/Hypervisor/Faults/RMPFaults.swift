@@ -2,6 +2,7 @@
 
 internal import Machine
 internal import SNPArchitecture
+internal import Scheduling
 
 extension VirtualMachine {
     /// Resolves a disagreement by splitting the RMP entry and zapping the region, so that the next access maps afresh.

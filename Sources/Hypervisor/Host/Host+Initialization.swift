@@ -1,6 +1,6 @@
 // Turning SNP on and off: registers on every core, then SNP_INIT_EX and SNP_DF_FLUSH.
 
-public import SNPArchitecture
+internal import SNPArchitecture
 internal import Machine
 
 extension Host {

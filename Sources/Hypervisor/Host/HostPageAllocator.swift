@@ -3,9 +3,8 @@
 // Whole 2 MiB chunks are one bit each; a chunk in partial use has a 512-bit map of its free frames. So a host of 1 TiB
 // costs 64 KiB of bits and a map for each chunk that holds small blocks.
 
-public import Machine
 public import SNPArchitecture
-public import Scheduling
+internal import Scheduling
 
 /// A run of frames that the allocator gave out.
 public struct FrameBlock: Hashable, Sendable {

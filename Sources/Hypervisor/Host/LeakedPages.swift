@@ -1,7 +1,7 @@
 // Pages that could not be given back: they are counted, named, and never handed out again.
 
 public import SNPArchitecture
-public import Scheduling
+internal import Scheduling
 
 /// The list of leaked pages.
 ///

@@ -1,6 +1,6 @@
 // The driver of the AMD Secure Processor: one command at a time through the mailbox, and the pages it hands to firmware.
 
-public import Machine
+internal import Machine
 public import SNPArchitecture
 internal import Scheduling
 
@@ -122,7 +122,7 @@ public final class FirmwareDriver: @unchecked Sendable {
     ///
     /// - Throws: `.status` (PAGE_RECLAIM), `.pageState` (RMPUPDATE)
     func reclaimPage(_ pfn: PFN, _ size: PageSize = .size4K) throws(FirmwareError) {
-        try send(.snpPageReclaim, PageReclaimBuffer(page: pfn.address, size: size))
+        try send(PageReclaimBuffer(page: pfn.address, size: size))
         var counts = RMPCounts()
         defer { rmp.record(counts) }
         do throws(RMPStatus) { try rmp.makeShared(pfn, size, counts: &counts) } catch { throw .pageState(error) }

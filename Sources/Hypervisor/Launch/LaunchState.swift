@@ -10,6 +10,8 @@ struct LaunchState {
     var vmsaFeatures: UInt64 = 0
     /// The guest context page, from LAUNCH_START on.
     var context: PFN?
+    /// Frames that LAUNCH_UPDATE has measured and that were not made shared or freed since (private means launched).
+    let launched = MemoryAttributes()
     /// LAUNCH_FINISH has succeeded.
     var isFinished = false
 }
@@ -34,9 +36,9 @@ public struct SEVCommandError: Error, Hashable, Sendable, CustomStringConvertibl
     init(_ error: FirmwareError) {
         switch error {
         case .status(let status): self.init(.ioError, status)
-        case .dead: self.init(.busy)
-        case .noMemory: self.init(.noMemory)
-        case .pageState: self.init(.ioError)
+        case .dead: self.init(Errno.busy)
+        case .noMemory: self.init(Errno.noMemory)
+        case .pageState: self.init(Errno.ioError)
         }
     }
 }

@@ -2,6 +2,7 @@
 
 public import SNPArchitecture
 internal import Machine
+internal import Scheduling
 
 extension VirtualMachine {
     /// KVM_SEV_INIT2: gives the machine an ASID.
@@ -49,7 +50,7 @@ extension VirtualMachine {
         try slotsLock.withLock { () throws(SEVCommandError) in
             guard let asid = launch.asid else { throw SEVCommandError(.notSupportedCall) }
             guard launch.context == nil, flags == 0 else { throw SEVCommandError(.invalidArgument) }
-            guard policy.rawValue & ~GuestPolicy.accepted.rawValue == 0, policy.contains(.reservedMustBeOne) else {
+            guard policy.isDisjoint(with: .reserved), policy.contains(.mustBeOne) else {
                 throw SEVCommandError(.invalidArgument)
             }
             guard let context = try? host.firmware.allocatePage() else { throw SEVCommandError(.notSupportedCall) }

@@ -2,6 +2,7 @@
 
 public import SNPArchitecture
 internal import Machine
+internal import Scheduling
 
 /// What KVM_SEV_SNP_LAUNCH_UPDATE takes, and how far it came.
 public struct LaunchUpdateRequest: Sendable {
@@ -105,6 +106,7 @@ extension VirtualMachine {
             abandon(pfn, error, &request)
             throw SEVCommandError(error)
         }
+        launch.launched.set(gfn..<(gfn + 1), to: .private)
     }
 
     /// Brings a page to Pre-Guest with the given contents. The host can write it only while it is not assigned.
@@ -112,30 +114,23 @@ extension VirtualMachine {
         _ pfn: PFN, _ gfn: GFN, _ asid: ASID, _ contents: ArraySlice<UInt8>?, _ counts: inout ConversionCounts
     ) throws(SEVCommandError) {
         guard let entry = host.rmp.lookup(pfn) else { throw SEVCommandError(.ioError) }
-        do throws(RMPStatus) {
-            do throws(Errno) { counts.directMapSplits &+= try host.directMap.useSmallPages(around: pfn) } catch {
-                throw SEVCommandError(error)
-            }
-            if entry.assigned {
-                // Only the eager policy's page, private but not yet launched, may be rewritten.
-                guard policy.isEager, entry.asid == asid, entry.gfn == gfn, !entry.immutable, !isLaunchedPage(gfn) else {
-                    throw SEVCommandError(.ioError)
-                }
-                if entry.pageSize == .size2M { try host.rmp.smash(pfn, counts: &counts.rmp) }
-                try host.rmp.makeShared(pfn, .size4K, counts: &counts.rmp)
-            }
-            if let contents {
-                do throws(Errno) { try host.write(Array(contents), at: pfn.address) } catch {
-                    throw SEVCommandError(error)
-                }
-            }
-            try host.rmp.makePrivate(pfn, .size4K, gfn: gfn, asid: asid, immutable: true, counts: &counts.rmp)
-        } catch let error as RMPStatus {
-            _ = error
-            throw SEVCommandError(.ioError)
-        } catch let error as SEVCommandError {
-            throw error
+        if entry.assigned {
+            // Only the eager policy's page, private but not yet launched, may be rewritten.
+            guard policy.isEager, entry.asid == asid, entry.gfn == gfn, !entry.immutable,
+                launch.launched.attribute(of: gfn) == .shared
+            else { throw SEVCommandError(.ioError) }
         }
+        do throws(Errno) {
+            counts.directMapSplits &+= try host.directMap.useSmallPages(around: pfn)
+            do throws(RMPStatus) {
+                if entry.assigned, entry.pageSize == .size2M { try host.rmp.smash(pfn, counts: &counts.rmp) }
+                if entry.assigned { try host.rmp.makeShared(pfn, .size4K, counts: &counts.rmp) }
+            } catch { throw .ioError }
+            if let contents { try host.write(Array(contents), at: pfn.address) }
+            do throws(RMPStatus) {
+                try host.rmp.makePrivate(pfn, .size4K, gfn: gfn, asid: asid, immutable: true, counts: &counts.rmp)
+            } catch { throw .ioError }
+        } catch { throw SEVCommandError(error) }
     }
 
     /// Takes back a page that firmware refused; a corrected CPUID page goes back to the caller first.

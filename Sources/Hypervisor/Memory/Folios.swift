@@ -3,7 +3,7 @@
 // Folios of 2 MiB and more have one word for each 2 MiB of the file, smaller ones a word for each page: a file of 1 TiB in
 // 2 MiB folios costs 4 MiB.
 
-public import Machine
+internal import Machine
 public import SNPArchitecture
 
 /// A run of pages of a memory file that lies in one run of frames.

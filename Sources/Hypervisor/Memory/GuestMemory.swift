@@ -1,8 +1,8 @@
 // guest_memfd: the file that holds a guest's private pages. Its frames may be assigned to the guest in the RMP, so the
 // host never maps them; freeing one takes it back from the RMP first.
 
-public import Machine
-public import SNPArchitecture
+internal import Machine
+internal import SNPArchitecture
 internal import Scheduling
 
 /// A guest_memfd file of one virtual machine.
@@ -81,7 +81,10 @@ extension VirtualMachine {
         slotsLock.withLock {
             backing.withLock {
                 let zapped = file.bindings.compactMap { $0.frames(backedBy: range) }
-                for frames in zapped { beginInvalidation(frames) }
+                for frames in zapped {
+                    beginInvalidation(frames)
+                    launch.launched.set(frames, to: .shared)
+                }
                 free(file, range)
                 for frames in zapped { endInvalidation(frames) }
             }

@@ -1,6 +1,6 @@
 // The VMM's own memory, which backs a slot's shared pages. Host frames, allocated on first use, never assigned to a guest.
 
-public import Machine
+internal import Machine
 public import SNPArchitecture
 internal import Scheduling
 
