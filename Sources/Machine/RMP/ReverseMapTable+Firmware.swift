@@ -5,7 +5,7 @@ public import SNPArchitecture
 
 extension ReverseMapTable {
     /// Writes an entry for firmware. The region's sub-page count is kept and follows a change of the assigned bit; the lock
-    /// bit is written equal to immutable, as firmware does.
+    /// bit of an assigned page is written equal to immutable, as firmware does.
     ///
     /// - Spec: FWABI 56860; secure-processor entry update protocol
     public func firmwareWrite(_ pfn: PFN, _ entry: RMPEntry) {
@@ -13,7 +13,7 @@ extension ReverseMapTable {
         let old = rawEntry(pfn)
         var entry = entry
         entry.subpageCount = UInt16(old.low[RMPEntryRaw.Low.subpageCount])
-        entry.locked = entry.immutable
+        entry.locked = entry.immutable && entry.assigned
         storeEntry(RMPEntryRaw(entry), pfn)
         let wasAssigned = old.low & RMPEntryRaw.Low.assigned != 0
         if pfn.rawValue & 511 != 0, wasAssigned != entry.assigned { addToSubpageCount(pfn, entry.assigned ? 1 : -1) }

@@ -1,0 +1,78 @@
+// A look at the firmware's state for tests and tools. Hardware has no equivalent: it keeps all this to itself.
+
+public import SNPArchitecture
+
+/// What firmware keeps of a guest, without its keys.
+public struct GuestInspection: Hashable, Sendable {
+    /// INIT, LAUNCH or RUNNING.
+    public var state: GuestState
+    /// The ASID, 0 while the guest has none.
+    public var asid: ASID
+    /// The guest may run.
+    public var isActive: Bool
+    /// The policy.
+    public var policy: GuestPolicy
+    /// LD: the launch digest so far, 48 bytes.
+    public var launchDigest: [UInt8]
+    /// IMD: the digest of the initial migration image so far, 48 bytes.
+    public var imageDigest: [UInt8]
+    /// IMI_EN: the launch makes an initial migration image.
+    public var initialMigrationImage: Bool
+    /// 32 bytes of the host.
+    public var hostData: [UInt8]
+    /// The ID block that LAUNCH_FINISH accepted.
+    public var idBlock: IDBlock?
+    /// AUTHOR_KEY_EN.
+    public var authorKeyIsEnabled: Bool
+    /// VCEK_DIS.
+    public var vcekIsDisabled: Bool
+    /// The SHA-384 of the ID key, or zeros.
+    public var idKeyDigest: [UInt8]
+    /// The SHA-384 of the author key, or zeros.
+    public var authorKeyDigest: [UInt8]
+    /// The 32 random bytes that name the guest in reports.
+    public var reportID: [UInt8]
+    /// The report identifier of the migration agent, or all ones.
+    public var migrationAgentReportID: [UInt8]
+    /// The committed TCB when the context was made.
+    public var launchTCB: TCBVersion
+    /// The TSC frequency that the guest asked for, in kHz.
+    public var desiredTSCKilohertz: UInt32
+}
+
+extension SecureProcessor {
+    /// The platform's state. No equivalent on hardware but SNP_PLATFORM_STATUS.
+    public var platformState: PlatformState { withFirmware { $0.state } }
+
+    /// What SNP_PLATFORM_STATUS would report, without a page to report into.
+    public var platformStatus: PlatformStatus { withFirmware { $0.platformStatus } }
+
+    /// What firmware keeps of a guest, or nil if the page is no guest context. No equivalent on hardware.
+    public func inspectGuest(context: SPA) -> GuestInspection? {
+        withFirmware { firmware in
+            guard let guest = firmware.guests[firmware.frame(of: context)] else { return nil }
+            return GuestInspection(
+                state: guest.state, asid: guest.asid, isActive: guest.activation == .active, policy: guest.policy,
+                launchDigest: guest.launchDigest.bytes, imageDigest: guest.imageDigest.bytes,
+                initialMigrationImage: guest.initialMigrationImage, hostData: guest.hostData, idBlock: guest.idBlock,
+                authorKeyIsEnabled: guest.authorKeyIsEnabled, vcekIsDisabled: guest.vcekIsDisabled,
+                idKeyDigest: guest.idKeyDigest, authorKeyDigest: guest.authorKeyDigest, reportID: guest.reportID,
+                migrationAgentReportID: guest.migrationAgentReportID, launchTCB: guest.launchTCB,
+                desiredTSCKilohertz: guest.desiredTSCKilohertz)
+        }
+    }
+
+    /// Lets a guest's launch digest start at a given value instead of zero: for `rampart measure` with a precomputed OVMF
+    /// hash. No equivalent on hardware.
+    ///
+    /// - Returns: false, and nothing is changed, unless the page is a guest context and the digest has 48 bytes
+    @discardableResult
+    public func preloadLaunchDigest(_ digest: [UInt8], context: SPA) -> Bool {
+        withFirmware { firmware in
+            let pfn = firmware.frame(of: context)
+            guard let digest = LaunchDigest(digest), firmware.guests[pfn] != nil else { return false }
+            firmware.guests[pfn]?.launchDigest = digest
+            return true
+        }
+    }
+}
