@@ -34,7 +34,8 @@ public final class Host: Sendable {
         rmp = HostRMP(machine.rmp)
         leaked = LeakedPages()
         directMap = try DirectMap(machine: machine, allocator: allocator)
-        firmware = FirmwareDriver(machine: machine, allocator: allocator, rmp: rmp, leaked: leaked, directMap: directMap)
+        firmware = try FirmwareDriver(
+            machine: machine, allocator: allocator, rmp: rmp, leaked: leaked, directMap: directMap)
         asids = ASIDAllocator(limit: min(machine.configuration.minimumSEVASID, machine.configuration.asidCount + 1))
     }
 

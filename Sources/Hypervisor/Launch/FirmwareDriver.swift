@@ -29,9 +29,13 @@ public final class FirmwareDriver: @unchecked Sendable {
     private let lock = Lock(.mailbox)
     private var isDead = false
     /// The page that holds command buffers: ordinary host memory, since firmware only reads it.
-    private var commandPage: PFN?
+    private let commandPage: PFN
 
-    init(machine: Machine, allocator: HostPageAllocator, rmp: HostRMP, leaked: LeakedPages, directMap: DirectMap) {
+    init(machine: Machine, allocator: HostPageAllocator, rmp: HostRMP, leaked: LeakedPages, directMap: DirectMap)
+        throws(Errno)
+    {
+        guard let commandPage = allocator.allocate(order: 0)?.pfn else { throw .noMemory }
+        self.commandPage = commandPage
         self.machine = machine
         self.allocator = allocator
         self.rmp = rmp
@@ -47,8 +51,6 @@ public final class FirmwareDriver: @unchecked Sendable {
             guard !isDead else { throw .dead }
             var address = SPA(0)
             if !buffer.isEmpty {
-                if commandPage == nil { commandPage = allocator.allocate(order: 0)?.pfn }
-                guard let commandPage else { throw .noMemory }
                 address = commandPage.address
                 do { try machine.hostWrite(buffer, at: address, through: directMap.table) } catch { throw .noMemory }
             }

@@ -1,0 +1,69 @@
+// A whole host in one object: machine, firmware and hypervisor, with SNP on.
+
+public import Hypervisor
+public import Machine
+
+public import SecureProcessor
+
+/// An emulated SEV-SNP host, ready to run guests.
+public final class EmulatedHost: Sendable {
+    /// The silicon.
+    public let machine: Machine
+    /// The firmware of the AMD Secure Processor.
+    public let secureProcessor: SecureProcessor
+    /// The host kernel.
+    public let host: Host
+
+    /// Builds the machine, connects the firmware, boots the host and turns SNP on.
+    ///
+    /// - Throws: what is wrong with the configuration, or what firmware refused
+    public init(
+        _ configuration: MachineConfiguration = MachineConfiguration(),
+        firmware: FirmwareConfiguration = FirmwareConfiguration()
+    ) throws(EmulatedHostError) {
+        do throws(MachineError) { machine = try Machine(configuration) } catch { throw .machine(error) }
+        secureProcessor = SecureProcessor(machine: machine, configuration: firmware)
+        machine.mailbox.connect(secureProcessor)
+        do throws(Errno) { host = try Host(machine: machine) } catch { throw .host(error) }
+        do throws(FirmwareError) { try host.initializeSNP() } catch { throw .firmware(error) }
+    }
+
+    /// Builds a host with room for guests of `guestByteCount` bytes of private memory in all.
+    ///
+    /// - Throws: as the other initialiser
+    public convenience init(
+        forGuestsOf guestByteCount: UInt64, product: Product = .genoa, seed: UInt64 = 0
+    ) throws(EmulatedHostError) {
+        guard guestByteCount <= 1 << 45 else { throw .machine(.reservationRefused(guestByteCount)) }
+        try self.init(
+            MachineConfiguration(product: product, dramByteCount: Self.dram(forGuestsOf: guestByteCount), seed: seed))
+    }
+
+    /// DRAM for so much guest memory: tables for it at 4 KiB, shared pages, the RMP, and alignment of 1 GiB folios.
+    static func dram(forGuestsOf guestByteCount: UInt64) -> UInt64 {
+        let tables = guestByteCount >> 7
+        let slack: UInt64 = guestByteCount >= 1 << 30 ? 2 << 30 : 64 << 20
+        let usable = guestByteCount + tables + slack
+        let rmp = (usable >> 8) + (64 << 20)
+        return (usable + rmp + 0x1f_ffff) & ~0x1f_ffff
+    }
+}
+
+/// Why a host cannot be built.
+public enum EmulatedHostError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The machine.
+    case machine(MachineError)
+    /// The kernel.
+    case host(Errno)
+    /// SNP initialisation.
+    case firmware(FirmwareError)
+
+    /// What is wrong.
+    public var description: String {
+        switch self {
+        case .machine(let error): error.description
+        case .host(let error): "the host kernel cannot boot: \(error)"
+        case .firmware(let error): "firmware refuses to initialise SNP: \(error)"
+        }
+    }
+}
