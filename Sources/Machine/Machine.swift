@@ -19,6 +19,9 @@ public final class Machine: Sendable {
     /// The way to the AMD Secure Processor.
     public let mailbox: Mailbox
 
+    /// A second look at completed writes.
+    public let audit = AccessAudit()
+
     /// The keys of the memory controller.
     public var encryption: MemoryEncryption { memory.encryption }
 

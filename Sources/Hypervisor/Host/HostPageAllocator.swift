@@ -92,18 +92,18 @@ public final class HostPageAllocator: @unchecked Sendable {
     }
 
     /// Whether the frame is free, for the invariants.
-    public func isFree(_ pfn: PFN) -> Bool {
-        lock.withLock {
-            let chunk = Int(pfn.rawValue >> 9)
-            guard chunk < chunkCount else { return false }
-            if freeChunks[chunk >> 6] >> UInt64(chunk & 63) & 1 == 1 { return true }
-            return partial[chunk]?.contains(Int(pfn.rawValue & 511)) ?? false
-        }
+    public func isFree(_ pfn: PFN) -> Bool { lock.withLock { isFreeUnlocked(pfn) } }
+
+    func isFreeUnlocked(_ pfn: PFN) -> Bool {
+        let chunk = Int(pfn.rawValue >> 9)
+        guard chunk < chunkCount else { return false }
+        if freeChunks[chunk >> 6] >> UInt64(chunk & 63) & 1 == 1 { return true }
+        return partial[chunk]?.contains(Int(pfn.rawValue & 511)) ?? false
     }
 
-    /// Calls `body` with each maximal run of free frames within a chunk, for the invariants.
-    public func forEachFreeRun(_ body: (Range<PFN>) -> Void) {
-        let (bits, partial) = lock.withLock { (freeChunks, self.partial) }
+    /// Calls `body` with runs of free frames, each within a chunk, for the invariants. Takes no lock.
+    func forEachFreeRunUnlocked(_ body: (Range<PFN>) -> Void) {
+        let (bits, partial) = (freeChunks, self.partial)
         for (word, bits) in bits.enumerated() where bits != 0 {
             for bit in 0..<64 where bits >> UInt64(bit) & 1 == 1 {
                 let pfn = PFN(UInt64(word * 64 + bit) << 9)

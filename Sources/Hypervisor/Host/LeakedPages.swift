@@ -26,6 +26,8 @@ public final class LeakedPages: @unchecked Sendable {
         lock.withLock { leaks.append(Leak(frames: frames, reason: reason)) }
     }
 
+    /// The leaks so far, without the lock: for the invariants.
+    var unlocked: [Leak] { leaks }
     /// The leaks so far.
     public var all: [Leak] { lock.withLock { leaks } }
     /// How many frames have leaked.
