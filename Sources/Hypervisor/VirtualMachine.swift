@@ -78,6 +78,14 @@ public final class VirtualMachine: @unchecked Sendable {
 
     // MARK: Reading, for tools and tests
 
+    /// A port through which guest code of this machine reaches memory, or nil before its key is installed.
+    public func makeGuestAccess(vmpl: VMPL = .vmpl0) -> GuestAccess? {
+        guard let asid, let key = host.machine.encryption.key(for: asid) else { return nil }
+        return GuestAccess(
+            memory: host.machine.memory, rmp: host.machine.rmp, epochs: host.machine.epochs,
+            context: GuestContext(asid: asid, vmpl: vmpl, nestedRoot: nested.table.root, key: key))
+    }
+
     /// The attribute of a guest frame.
     public func attribute(of gfn: GFN) -> MemoryAttribute { nested.lock.withLock { attributes.attribute(of: gfn) } }
 
@@ -116,8 +124,6 @@ public final class VirtualMachine: @unchecked Sendable {
 public final class VirtualCPU: @unchecked Sendable {
     /// KVM's number for it, and its APIC identifier.
     public let id: UInt32
-    /// Its translation cache.
-    public let tlb: NestedTLB
     /// The state that launch encrypts.
     public var initialState: VMSA
     /// The frame of its VMSA, once launched.
@@ -126,6 +132,5 @@ public final class VirtualCPU: @unchecked Sendable {
     init(id: UInt32, initialState: VMSA) {
         self.id = id
         self.initialState = initialState
-        tlb = NestedTLB()
     }
 }

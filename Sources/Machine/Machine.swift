@@ -19,8 +19,8 @@ public final class Machine: Sendable {
     /// The way to the AMD Secure Processor.
     public let mailbox: Mailbox
 
-    /// A second look at completed writes.
-    public let audit = AccessAudit()
+    /// Flush counters that every processor's translation cache obeys.
+    public let epochs = TranslationEpochs()
 
     /// The keys of the memory controller.
     public var encryption: MemoryEncryption { memory.encryption }

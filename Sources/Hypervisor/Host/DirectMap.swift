@@ -13,7 +13,7 @@ internal import Scheduling
 /// - Spec: patch 15 of the series; Linux: `adjust_direct_map()`
 public final class DirectMap: @unchecked Sendable {
     /// The page table; host virtual page n maps frame n.
-    public let table: PageTable
+    public let table: DirectMapTable
     private let lock = Lock(.directMap)
     /// For each GiB, how many of its 2 MiB regions are mapped with 4 KiB pages.
     private var smallRegions: [UInt16]
@@ -21,10 +21,10 @@ public final class DirectMap: @unchecked Sendable {
 
     init(machine: Machine, allocator: HostPageAllocator) throws(Errno) {
         do {
-            table = try PageTable(memory: machine.memory, pages: TablePages(allocator: allocator))
             frameCount = machine.memory.frameCount
+            table = try DirectMapTable(
+                memory: machine.memory, pages: TablePages(allocator: allocator), frames: PFN(0)..<PFN(frameCount))
             smallRegions = Array(repeating: 0, count: Int(frameCount >> 18) + 1)
-            try table.mapRange(0..<frameCount, to: PFN(0), flags: .kernel)
         } catch { throw .noMemory }
     }
 
@@ -33,10 +33,10 @@ public final class DirectMap: @unchecked Sendable {
     /// - Throws: ENOMEM without a frame for a table
     public func useSmallPages(around pfn: PFN) throws(Errno) -> UInt64 {
         try lock.withLock { () throws(Errno) in
-            guard let mapping = table.lookup(pfn.rawValue), mapping.level != .level4K else { return 0 }
-            do { try table.split(pfn.rawValue, to: .level4K) } catch { throw .noMemory }
+            guard let level = table.level(of: pfn), level != .level4K else { return 0 }
+            do { try table.split(pfn, to: .level4K) } catch { throw .noMemory }
             smallRegions[Int(pfn.rawValue >> 18)] += 1
-            return mapping.level == .level1G ? 2 : 1
+            return level == .level1G ? 2 : 1
         }
     }
 
@@ -44,18 +44,23 @@ public final class DirectMap: @unchecked Sendable {
     /// in the region is assigned. Returns how many joins were made.
     public func useLargePages(around pfn: PFN) -> UInt64 {
         lock.withLock {
-            guard let mapping = table.lookup(pfn.rawValue), mapping.level == .level4K,
-                table.collapse(pfn.rawValue, to: .level2M)
-            else { return 0 }
+            guard table.level(of: pfn) == .level4K, table.collapse(pfn, to: .level2M) else { return 0 }
             let gigabyte = Int(pfn.rawValue >> 18)
             smallRegions[gigabyte] -= 1
             guard smallRegions[gigabyte] == 0, UInt64(gigabyte + 1) << 18 <= frameCount,
-                table.collapse(pfn.rawValue, to: .level1G)
+                table.collapse(pfn, to: .level1G)
             else { return 1 }
             return 2
         }
     }
 
     /// The level at which a frame is mapped.
-    public func level(of pfn: PFN) -> PageLevel? { lock.withLock { table.lookup(pfn.rawValue)?.level } }
+    public func level(of pfn: PFN) -> PageLevel? { lock.withLock { table.level(of: pfn) } }
+}
+
+extension HostAccess {
+    /// The host's port to memory through its direct map.
+    init(machine: Machine, directMap: DirectMap) {
+        self.init(memory: machine.memory, rmp: machine.rmp, root: directMap.table.root)
+    }
 }

@@ -39,17 +39,20 @@ public final class Host: Sendable {
         asids = ASIDAllocator(limit: min(machine.configuration.minimumSEVASID, machine.configuration.asidCount + 1))
     }
 
+    /// The kernel's and user processes' accesses, through the direct map.
+    public var access: HostAccess { HostAccess(machine: machine, directMap: directMap) }
+
     /// A store of the kernel or of a user process, through the direct map.
     ///
     /// - Throws: EFAULT when the RMP or the page table refuses: on a real host a page fault with the RMP bit
     public func write(_ bytes: [UInt8], at spa: SPA) throws(Errno) {
-        do { try machine.hostWrite(bytes, at: spa, through: directMap.table) } catch { throw .badAddress }
+        do { try access.store(bytes, at: spa) } catch { throw .badAddress }
     }
 
     /// Clears a frame that the host owns, through the direct map.
     func clearFrame(_ pfn: PFN) {
         do {
-            try machine.hostClear(pfn, through: directMap.table)
+            try access.clear(pfn)
         } catch {
             preconditionFailure("the host clears frame \(pfn), which the RMP does not let it write: \(error)")
         }

@@ -3,7 +3,6 @@
 // The checks take no locks, so that an explorer can run them at any schedule point; on real threads call them at rest.
 
 internal import Machine
-public import SNPArchitecture
 
 /// A broken invariant, in words.
 public struct InvariantViolation: Hashable, Sendable, CustomStringConvertible {
@@ -53,7 +52,7 @@ extension Host {
         }
         checkOwnership(machines, moment, &findings)
         for text in self.machine.rmp.findViolations(limit: limit) { findings.add(8, text) }
-        for text in self.machine.audit.findings { findings.add(6, text) }
+        for text in self.machine.rmp.audit.findings { findings.add(6, text) }
         return findings.violations
     }
 }

@@ -52,7 +52,7 @@ public final class FirmwareDriver: @unchecked Sendable {
             var address = SPA(0)
             if !buffer.isEmpty {
                 address = commandPage.address
-                do { try machine.hostWrite(buffer, at: address, through: directMap.table) } catch { throw .noMemory }
+                do { try access.store(buffer, at: address) } catch { throw .noMemory }
             }
             machine.mailbox.writeAddress(address)
             machine.mailbox.writeCommand(UInt32(command.rawValue) << 16 | 1)
@@ -72,6 +72,8 @@ public final class FirmwareDriver: @unchecked Sendable {
     public func send<Buffer: CommandBuffer>(_ buffer: Buffer) throws(FirmwareError) {
         try send(Buffer.command, buffer.encoded)
     }
+
+    private var access: HostAccess { HostAccess(machine: machine, directMap: directMap) }
 
     // MARK: Pages in firmware's hands
 
@@ -101,7 +103,7 @@ public final class FirmwareDriver: @unchecked Sendable {
             block = second
         }
         guard (try? directMap.useSmallPages(around: block.pfn)) != nil,
-            (try? machine.hostClear(block.pfn, through: directMap.table)) != nil
+            (try? access.clear(block.pfn)) != nil
         else {
             allocator.free(block.pfn, order: 0)
             return nil

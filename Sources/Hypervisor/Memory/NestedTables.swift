@@ -9,7 +9,7 @@ public final class NestedTables: @unchecked Sendable {
     /// The lock (Linux: `mmu_lock`).
     public let lock = Lock(.nestedTables)
     /// The tables the silicon walks.
-    public let table: PageTable
+    public let table: NestedTable
     /// Counts ended invalidations: a fault that read an older number is stale.
     private(set) var sequence: UInt64 = 0
     /// Invalidations under way, with their union of frames.
@@ -18,7 +18,7 @@ public final class NestedTables: @unchecked Sendable {
 
     init(host: Host) throws(Errno) {
         do {
-            table = try PageTable(memory: host.machine.memory, pages: TablePages(allocator: host.allocator))
+            table = try NestedTable(memory: host.machine.memory, pages: TablePages(allocator: host.allocator))
         } catch { throw .noMemory }
     }
 
@@ -28,7 +28,7 @@ public final class NestedTables: @unchecked Sendable {
         activeFrames = activeFrames.map {
             min($0.lowerBound, frames.lowerBound)..<max($0.upperBound, frames.upperBound)
         } ?? frames
-        return UInt64(table.zap(frames.lowerBound.rawValue..<frames.upperBound.rawValue))
+        return UInt64(table.zap(frames))
     }
 
     func end() {
@@ -47,17 +47,17 @@ public final class NestedTables: @unchecked Sendable {
     /// - Throws: ENOMEM without a frame for a table
     func map(_ gfn: GFN, _ pfn: PFN, _ level: PageLevel) throws(Errno) {
         // A larger leaf is in the way of a small one, and small ones are in the way of a large one.
-        if level > .level4K || (table.lookup(gfn.rawValue)?.level ?? level) > level {
-            table.zap(gfn.rawValue..<gfn.rawValue + level.pageCount)
+        if level > .level4K || (table.lookup(gfn)?.level ?? level) > level {
+            table.zap(gfn..<(gfn + level.pageCount))
         }
-        do { try table.map(gfn.rawValue, to: pfn, level: level, flags: .guest) } catch {
+        do { try table.map(gfn, to: pfn, level: level) } catch {
             precondition(error == .outOfTablePages, "a zapped range is free: \(error)")
             throw .noMemory
         }
     }
 
     /// How a frame is mapped, or nil. For tools and tests; takes the lock.
-    public func mapping(of gfn: GFN) -> PageMapping? { lock.withLock { table.lookup(gfn.rawValue) } }
+    public func mapping(of gfn: GFN) -> PageMapping? { lock.withLock { table.lookup(gfn) } }
 
     func destroy() { lock.withLock { table.destroy() } }
 }
@@ -90,10 +90,9 @@ extension VirtualMachine {
         nested.lock.withLock { nested.end() }
     }
 
-    /// Flushes the guest's entries from every virtual CPU's TLB.
+    /// Flushes the guest's entries from every processor's TLB.
     func flushTLBs() {
-        guard let asid else { return }
-        for cpu in nested.lock.withLock({ virtualCPUs }) { cpu.tlb.flush(asid) }
+        if let asid { host.machine.epochs.flush(asid) }
     }
 }
 

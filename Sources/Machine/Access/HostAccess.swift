@@ -63,8 +63,21 @@ public struct HostAccess: Sendable {
             let here = SPA(spa.rawValue &+ UInt64(done))
             try check(here, .write)
             let piece = min(4096 - here.pageOffset, bytes.count - done)
-            if memory.contains(here, count: UInt64(piece)) { memory.store(Array(bytes[done..<done + piece]), at: here) }
+            if memory.contains(here, count: UInt64(piece)) {
+                memory.store(Array(bytes[done..<done + piece]), at: here)
+                rmp.audit.completedWrite(by: "the host", here.frame, rmp.effectiveEntry(here.frame))
+            }
             done += piece
         }
+    }
+
+    /// Fills a 4 KiB frame with zeros.
+    ///
+    /// - Throws: as `check`
+    public func clear(_ pfn: PFN) throws(HostPageFault) {
+        schedulePoint(.hostAccess)
+        try check(pfn.address, .write)
+        memory.zero(pfn)
+        rmp.audit.completedWrite(by: "the host", pfn, rmp.effectiveEntry(pfn))
     }
 }

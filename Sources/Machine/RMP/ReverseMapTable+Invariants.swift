@@ -1,6 +1,6 @@
 // What must hold of the RMP at any moment, found by a recount that trusts no counter.
 
-public import SNPArchitecture
+internal import SNPArchitecture
 
 extension ReverseMapTable {
     /// Recounts the table: sub-page counts, per-ASID counters, and the sense of each entry. Reads every entry of the table.

@@ -18,6 +18,8 @@ public import SNPArchitecture
     public let coveredFrameCount: UInt64
     /// The DRAM that holds the table.
     public let memory: PhysicalMemory
+    /// A second look at completed writes.
+    public let audit = AccessAudit()
     /// Tests' and explorers' way to make instructions fail.
     public let injection = RMPInjection()
 
