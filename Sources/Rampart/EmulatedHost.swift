@@ -43,7 +43,9 @@ public final class EmulatedHost: Sendable {
     static func dram(forGuestsOf guestByteCount: UInt64) -> UInt64 {
         let tables = guestByteCount >> 7
         let slack: UInt64 = guestByteCount >= 1 << 30 ? 2 << 30 : 64 << 20
-        let usable = guestByteCount + tables + slack
+        // Past 1 TiB less 12 GiB, 4 GiB of addresses are the processors' own, and folios of 1 GiB do not reach across.
+        let hole: UInt64 = guestByteCount > 0xf0_0000_0000 ? 6 << 30 : 0
+        let usable = guestByteCount + tables + slack + hole
         let rmp = (usable >> 8) + (64 << 20)
         return (usable + rmp + 0x1f_ffff) & ~0x1f_ffff
     }

@@ -30,7 +30,7 @@ public final class Host: Sendable {
         // The RMP and what shares its 2 MiB regions is never handed out: a neighbour could not become a 2 MiB page.
         let table = machine.rmp.tableFrames
         let usable = PFN(512)..<table.lowerBound.aligned(down: .size2M)
-        allocator = HostPageAllocator(frames: usable)
+        allocator = HostPageAllocator(frames: usable, excluding: MachineConfiguration.hyperTransportFrames)
         rmp = HostRMP(machine.rmp)
         leaked = LeakedPages()
         directMap = try DirectMap(machine: machine, allocator: allocator)

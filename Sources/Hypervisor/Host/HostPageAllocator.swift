@@ -38,16 +38,21 @@ public final class HostPageAllocator: @unchecked Sendable {
 
     /// Makes an allocator over whole chunks of DRAM.
     ///
-    /// - Parameter frames: multiples of 512 on both ends
-    public init(frames: Range<PFN>) {
+    /// - Parameters:
+    ///   - frames: multiples of 512 on both ends
+    ///   - excluding: frames that are not for use, multiples of 512 on both ends
+    public init(frames: Range<PFN>, excluding: Range<PFN> = PFN(0)..<PFN(0)) {
         precondition(frames.lowerBound.isAligned(to: .size2M) && frames.upperBound.isAligned(to: .size2M), "whole chunks")
         let first = Int(frames.lowerBound.rawValue >> 9)
         chunkCount = Int(frames.upperBound.rawValue >> 9)
         freeChunks = Array(repeating: 0, count: chunkCount / 64 + 1)
-        for chunk in first..<chunkCount { freeChunks[chunk >> 6] |= 1 << UInt64(chunk & 63) }
+        let excluded = excluding.clamped(to: frames)
+        for chunk in first..<chunkCount where !excluded.contains(PFN(UInt64(chunk) << 9)) {
+            freeChunks[chunk >> 6] |= 1 << UInt64(chunk & 63)
+        }
         freshFrom = first
         searchFrom = first >> 6
-        freeCount = UInt64(frames.count)
+        freeCount = UInt64(frames.count - excluded.count)
     }
 
     /// How many frames are free.
