@@ -35,7 +35,8 @@ public final class Machine: Sendable {
         self.configuration = configuration
         memory = try PhysicalMemory(
             byteCount: configuration.dramByteCount, encryption: MemoryEncryption(tweakKey: tweakKey))
-        let tableByteCount = ReverseMapTable.tableByteCount(covering: configuration.dramByteCount)
+        let tableByteCount = ReverseMapTable.tableByteCount(
+            covering: min(configuration.rmpCoveredByteCount ?? configuration.dramByteCount, configuration.dramByteCount))
         guard tableByteCount < configuration.dramByteCount / 2 else { throw .tooSmall(configuration.dramByteCount) }
         let top = SPA((configuration.dramByteCount - tableByteCount) & ~0x1f_ffff)
         rmp = try ReverseMapTable(memory: memory, base: configuration.rmpBase ?? top, byteCount: tableByteCount)

@@ -17,7 +17,7 @@ struct ASIDRecord: Hashable {
 /// The records of all ASIDs.
 ///
 /// - Spec: FWABI 56860, "ASID management"
-struct ASIDTable {
+struct ASIDTable: Hashable {
     /// The largest ASID with a key.
     let asidCount: UInt32
     let coresPerCCX: Int

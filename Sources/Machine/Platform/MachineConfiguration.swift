@@ -31,6 +31,8 @@ public struct MachineConfiguration: Sendable {
     public var coreCount: Int
     /// Where the RMP lies, or nil for the top of DRAM, 2 MiB aligned.
     public var rmpBase: SPA?
+    /// How many bytes of DRAM the RMP covers at least; what lies past it is in the Default state. Nil for all of it.
+    public var rmpCoveredByteCount: UInt64?
     /// The first ASID for plain SEV guests: SEV-ES and SNP guests use 1 up to this, less one. CPUID 8000_001F EDX.
     public var minimumSEVASID: UInt32
     /// The number of ASIDs with a key. CPUID 8000_001F ECX.
@@ -53,6 +55,7 @@ public struct MachineConfiguration: Sendable {
         self.minimumSEVASID = minimumSEVASID
         self.asidCount = asidCount
         self.seed = seed
+        rmpCoveredByteCount = nil
     }
 }
 

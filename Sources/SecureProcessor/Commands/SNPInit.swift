@@ -90,7 +90,7 @@ extension Firmware {
     /// An entry of zeros means Hypervisor, so that only what differs is written: a table over 1 TiB costs the pages that
     /// hold entries of the RMP itself, not all 4 GiB of it.
     ///
-    /// - Throws: RMP_INITIALIZATION_FAILED if the table lies where pages must be HV-Fixed
+    /// - Throws: RMP_INITIALIZATION_FAILED if the table lies where pages must be HV-Fixed, or where it has no entries
     private func buildRMP(fixed list: [Range<PFN>]) throws(FirmwareStatus) {
         rmp.firmwareClear()
         for range in list { fix(range) }
@@ -98,7 +98,8 @@ extension Firmware {
             guard !range.overlaps(rmpRange) else { throw .rmpInitializationFailed }
             fix(PFN(range.lowerBound >> 12)..<PFN(range.upperBound >> 12))
         }
-        for pfn in rmp.tableFrames where rmp.covers(pfn) {
+        guard rmp.tableFrames.allSatisfy({ rmp.covers($0) }) else { throw .rmpInitializationFailed }
+        for pfn in rmp.tableFrames {
             rmp.firmwareWrite(pfn, RMPEntry(assigned: true, immutable: true))
         }
     }

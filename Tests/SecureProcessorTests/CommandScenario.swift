@@ -1,0 +1,128 @@
+// For each command a scenario in which every precondition holds, and for each precondition a way to break it.
+
+import Machine
+import SNPArchitecture
+@testable import SecureProcessor
+
+/// A platform, a command and its buffer, ready to run.
+final class CommandScenario {
+    let platform: TestPlatform
+    let command: FirmwareCommand
+    var buffer = CommandBytes()
+    var idBlock: IDBlock?
+    var idAuthentication: IDAuthentication?
+
+    init(_ name: String) throws {
+        let named = FirmwareCommand.named.first { $0.name == name }
+        command = named?.command ?? FirmwareCommand(rawValue: 0)
+        let isInit = command == .snpInit || command == .snpInitEx
+        platform = try TestPlatform(initialized: command != .snpInit)
+        if isInit { try prepareInit() } else { try prepare() }
+    }
+
+    /// Writes what the buffer points to and runs the command.
+    func run() -> FirmwareStatus {
+        if let idBlock { platform.machine.memory.store(idBlock.encoded, at: TestPage.idBlock.address) }
+        if let idAuthentication {
+            platform.machine.memory.store(idAuthentication.encoded, at: TestPage.idAuthentication.address)
+        }
+        return platform.run(command, buffer.prefix(CommandBytes.maximumByteCount))
+    }
+
+    /// Changes the buffer as one of its type.
+    func edit<Buffer: CommandBuffer>(_ type: Buffer.Type, _ change: (inout Buffer) -> Void) {
+        var typed = Buffer(bytes: buffer)
+        change(&typed)
+        buffer = typed.bytes
+    }
+
+    func changeGuest(_ pfn: PFN = TestPage.context, _ change: @Sendable (inout GuestContext) -> Void) {
+        platform.firmware.withFirmware { firmware in
+            guard var guest = firmware.guests[pfn] else { return }
+            change(&guest)
+            firmware.guests[pfn] = guest
+        }
+    }
+
+    /// The page that the command works on: PAGE_PADDR.
+    var page: PFN {
+        switch command {
+        case .snpLaunchUpdate: LaunchUpdateBuffer(bytes: buffer).page.frame
+        default: PageReclaimBuffer(bytes: buffer).page.frame
+        }
+    }
+
+    private func prepareInit() throws {
+        guard command == .snpInitEx else { return }
+        try platform.require(platform.run(.snpShutdown))
+        buffer = InitExBuffer(initializeRMP: false).bytes
+    }
+
+    private func prepare() throws {
+        let context = TestPage.context.address
+        switch command {
+        case .snpShutdownEx: buffer = ShutdownExBuffer(iommuShutdown: true, x86Shutdown: true).bytes
+        case .snpPlatformStatus:
+            try platform.makeFirmware(TestPage.status)
+            buffer = PlatformStatusBuffer(status: TestPage.status.address).bytes
+        case .snpGCTXCreate:
+            try platform.makeFirmware(TestPage.context)
+            buffer = GCTXCreateBuffer(context: context).bytes
+        case .snpDecommission:
+            try platform.makeGuest()
+            buffer = DecommissionBuffer(context: context).bytes
+        case .snpActivate:
+            try platform.makeGuest(asid: nil)
+            buffer = ActivateBuffer(context: context, asid: ASID(5)).bytes
+        case .snpGuestStatus:
+            try platform.makeGuest()
+            try platform.makeFirmware(TestPage.status)
+            buffer = GuestStatusBuffer(context: context, status: TestPage.status.address).bytes
+        case .snpLaunchStart:
+            let policy: GuestPolicy = [.standard, .migrationAgentAllowed, .singleSocket]
+            try platform.makeGuest(TestPage.agent, policy: policy, asid: nil)
+            try platform.makeFirmware(TestPage.context)
+            try platform.require(platform.run(GCTXCreateBuffer(context: context)))
+            var start = LaunchStartBuffer(context: context, policy: policy)
+            start.migrationAgentIsEnabled = true
+            start.migrationAgentContext = TestPage.agent.address
+            buffer = start.bytes
+        case .snpLaunchUpdate:
+            try platform.makeGuest()
+            platform.machine.memory.store(patternPage, at: TestPage.page.address)
+            try platform.assign(TestPage.page, ASID(5), at: GPA(0x1000))
+            buffer = LaunchUpdateBuffer(context: context, page: TestPage.page.address, type: .normal).bytes
+        case .snpLaunchFinish: try prepareFinish()
+        case .snpPageReclaim:
+            try platform.makeFirmware(TestPage.page)
+            buffer = PageReclaimBuffer(page: TestPage.page.address).bytes
+        case .snpPageUnsmash:
+            for index in 0..<512 as Range<UInt64> {
+                try platform.assign(TestPage.large + index, ASID(5), at: (GFN(0x4_0000) + index).address)
+            }
+            buffer = PageUnsmashBuffer(page: TestPage.large.address).bytes
+        case .snpConfig:
+            buffer = ConfigBuffer(reportedTCB: platform.firmware.platformStatus.currentTCB, maskChipID: true).bytes
+        case .snpCommit: buffer = CommitBuffer(length: 4).bytes
+        case .snpFeatureInfo:
+            try platform.makeFirmware(TestPage.status)
+            buffer = FeatureInfoBuffer(subleaf: 1, output: TestPage.status.address).bytes
+        default: break
+        }
+    }
+
+    private func prepareFinish() throws {
+        let identity = try TestIdentity()
+        try platform.makeGuest()
+        try platform.require(platform.load(.normal, patternPage, at: GPA(0x1000)))
+        let block = IDBlock(launchDigest: platform.guest?.launchDigest ?? [], guestSVN: 7, policy: .standard)
+        idBlock = block
+        idAuthentication = try identity.authenticate(block)
+        var finish = LaunchFinishBuffer(context: TestPage.context.address, hostData: [1, 2, 3])
+        finish.idBlockIsEnabled = true
+        finish.authorKeyIsEnabled = true
+        finish.idBlock = TestPage.idBlock.address
+        finish.idAuthentication = TestPage.idAuthentication.address
+        buffer = finish.bytes
+    }
+}
