@@ -1,0 +1,44 @@
+// How a command ends. Scripts rely on these numbers.
+
+/// The exit status of the program.
+public enum ExitStatus: Int32, Sendable {
+    /// Everything is as it should be.
+    case good = 0
+    /// A violation or a mismatch was found.
+    case violation = 1
+    /// The command line or an input file cannot be used.
+    case usage = 2
+    /// What was asked is not supported here, or nothing could be concluded.
+    case unsupported = 3
+}
+
+/// A command that cannot do what it was asked to: the status, and one line for the user.
+struct CommandFailure: Error, Equatable, CustomStringConvertible {
+    let status: ExitStatus
+    let description: String
+
+    init(_ status: ExitStatus, _ description: String) {
+        self.status = status
+        self.description = description
+    }
+
+    static func usage(_ description: String) -> CommandFailure { CommandFailure(.usage, description) }
+    static func unsupported(_ description: String) -> CommandFailure { CommandFailure(.unsupported, description) }
+}
+
+/// What a command has to say, and how it ends.
+public struct CommandOutcome: Hashable, Sendable {
+    /// For standard output.
+    public var output: String
+    /// For standard error.
+    public var diagnostics: String
+    /// The exit status.
+    public var status: ExitStatus
+
+    /// Makes an outcome.
+    public init(output: String = "", diagnostics: String = "", status: ExitStatus = .good) {
+        self.output = output
+        self.diagnostics = diagnostics
+        self.status = status
+    }
+}
