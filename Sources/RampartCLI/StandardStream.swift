@@ -30,4 +30,4 @@ enum StandardStream: Int32 {
 }
 
 /// Ends the process without running anything else.
-func endProcess(_ status: ExitStatus) -> Never { exit(status.rawValue) }
+func endProcess(_ status: CommandStatus) -> Never { exit(status.rawValue) }

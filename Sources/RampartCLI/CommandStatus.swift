@@ -1,7 +1,7 @@
 // How a command ends. Scripts rely on these numbers.
 
 /// The exit status of the program.
-public enum ExitStatus: Int32, Sendable {
+public enum CommandStatus: Int32, Sendable {
     /// Everything is as it should be.
     case good = 0
     /// A violation or a mismatch was found.
@@ -14,10 +14,10 @@ public enum ExitStatus: Int32, Sendable {
 
 /// A command that cannot do what it was asked to: the status, and one line for the user.
 struct CommandFailure: Error, Equatable, CustomStringConvertible {
-    let status: ExitStatus
+    let status: CommandStatus
     let description: String
 
-    init(_ status: ExitStatus, _ description: String) {
+    init(_ status: CommandStatus, _ description: String) {
         self.status = status
         self.description = description
     }
@@ -33,10 +33,10 @@ public struct CommandOutcome: Hashable, Sendable {
     /// For standard error.
     public var diagnostics: String
     /// The exit status.
-    public var status: ExitStatus
+    public var status: CommandStatus
 
     /// Makes an outcome.
-    public init(output: String = "", diagnostics: String = "", status: ExitStatus = .good) {
+    public init(output: String = "", diagnostics: String = "", status: CommandStatus = .good) {
         self.output = output
         self.diagnostics = diagnostics
         self.status = status
