@@ -1,5 +1,7 @@
 // How a command ends. Scripts rely on these numbers.
 
+import Rampart
+
 /// The exit status of the program.
 public enum CommandStatus: Int32, Sendable {
     /// Everything is as it should be.
@@ -20,6 +22,14 @@ struct CommandFailure: Error, Equatable, CustomStringConvertible {
     init(_ status: CommandStatus, _ description: String) {
         self.status = status
         self.description = description
+    }
+
+    /// What the user can mend is usage; what the host or firmware refuses leaves nothing to conclude.
+    init(_ failure: LaunchFailure) {
+        switch failure {
+        case .features, .memory, .host: self.init(.usage, failure.description)
+        case .call, .command: self.init(.unsupported, failure.description)
+        }
     }
 
     static func usage(_ description: String) -> CommandFailure { CommandFailure(.usage, description) }

@@ -172,3 +172,13 @@ extension String? {
     /// The text, unless it is empty.
     var nonEmpty: String? { self?.isEmpty == false ? self : nil }
 }
+
+extension MeasureCommand: OutcomeCommand {
+    func perform() throws -> CommandOutcome {
+        do {
+            return try outcome(measure(request()))
+        } catch let failure as LaunchFailure {
+            throw CommandFailure(failure)
+        }
+    }
+}

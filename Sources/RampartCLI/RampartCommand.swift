@@ -14,7 +14,7 @@ public struct RampartCommand: ParsableCommand {
             inconclusive.
             """,
         version: RampartVersion.string,
-        subcommands: [DoctorCommand.self])
+        subcommands: [MeasureCommand.self, DoctorCommand.self])
 
     /// Makes the command; the parser fills it.
     public init() {}

@@ -92,3 +92,11 @@ public struct MeasureResult: Sendable {
         self.plan = plan
     }
 }
+
+/// Measures a guest by launching it.
+///
+/// - Throws: in check order: `InputError` for files and what is in them; `LaunchFailure`
+public func measure(_ request: MeasureRequest) throws -> MeasureResult {
+    let plan = try request.plan()
+    return MeasureResult(digest: try LaunchedGuest(plan).digest, plan: plan)
+}
