@@ -13,7 +13,7 @@ struct MeasureCommand: ParsableCommand {
             The flags are those of sev-snp-measure; the digest is all there is on standard output.
 
               rampart measure --mode snp --vcpus 4 --vcpu-type EPYC-Milan --ovmf OVMF.fd
-              rampart measure --mode snp --vcpus 1 --vmm-type ec2 --ovmf ovmf_img.fd --output-format base64
+              rampart measure --mode snp --vcpus 1 --vmm-type ec2 --ovmf ovmf_img.fd
               rampart measure --mode snp:ovmf-hash --ovmf OVMF.fd
             """)
 
