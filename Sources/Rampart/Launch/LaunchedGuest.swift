@@ -7,7 +7,7 @@ public import Monitor
 public import SNPArchitecture
 import SecureProcessor
 
-/// A guest that was launched by a plan, and the host under it.
+/// A guest that was launched by a plan, and the host under it. The guest is destroyed with this object.
 public final class LaunchedGuest {
     /// The host.
     public let emulated: EmulatedHost
