@@ -51,7 +51,9 @@ let package = Package(
                 "SNPArchitecture", "Scheduling", "Machine", "SecureProcessor", "Hypervisor", "Monitor", "ReferenceModel",
             ],
             swiftSettings: strict),
-        .target(name: "RampartCLI", dependencies: ["Rampart", argumentParser], swiftSettings: strict),
+        .target(
+            name: "RampartCLI", dependencies: ["SNPArchitecture", "Monitor", "Rampart", argumentParser],
+            swiftSettings: strict),
         .executableTarget(name: "RampartTool", dependencies: ["RampartCLI", argumentParser], swiftSettings: strict),
 
         .testTarget(name: "SNPArchitectureTests", dependencies: ["SNPArchitecture"], swiftSettings: strict),
@@ -63,7 +65,9 @@ let package = Package(
             dependencies: ["Hypervisor", "SecureProcessor", "Machine", "Scheduling", "ReferenceModel", "Rampart"],
             swiftSettings: strict),
         .testTarget(name: "MonitorTests", dependencies: ["Monitor", "Rampart", crypto], swiftSettings: strict),
-        .testTarget(name: "RampartCLITests", dependencies: ["RampartCLI", "Rampart"], swiftSettings: strict),
+        .testTarget(
+            name: "RampartCLITests", dependencies: ["SNPArchitecture", "Monitor", "RampartCLI", "Rampart"],
+            swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

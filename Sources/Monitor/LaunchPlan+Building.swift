@@ -88,7 +88,7 @@ extension LaunchPlan {
         }
         bootstrapVMSA = vmsa(VMSA.bootstrapEIP)
         applicationVMSA = vmsa(resetAddress)
-        cpuid = CPUIDLeaves(signature: configuration.signature, vcpuCount: configuration.vcpuCount)
+        signature = configuration.signature
     }
 
     /// Plans the measurement of an image alone, without a guest around it.
@@ -103,7 +103,7 @@ extension LaunchPlan {
         vcpuCount = 0
         bootstrapVMSA = VMSA()
         applicationVMSA = VMSA()
-        cpuid = CPUIDLeaves(signature: CPUSignature(rawValue: 0), vcpuCount: 1)
+        signature = CPUSignature(rawValue: 0)
     }
 
     private static func resetAddress(_ image: OVMFImage, vcpuCount: Int) throws(OVMFError) -> UInt32 {

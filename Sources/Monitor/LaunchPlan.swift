@@ -17,6 +17,9 @@ public struct LaunchPlan: Sendable {
         case secrets = 5
         /// The firmware checks the CPUID table; its contents are not measured.
         case cpuid = 6
+
+        /// The page type that the firmware is given.
+        public var pageType: PageType { PageType(rawValue: rawValue) }
     }
 
     /// Where a step's contents come from.
@@ -67,8 +70,17 @@ public struct LaunchPlan: Sendable {
     public let bootstrapVMSA: VMSA
     /// The state of each other virtual CPU.
     public let applicationVMSA: VMSA
-    /// The guest's CPUID table.
-    public let cpuid: CPUIDLeaves
+    /// The processor's signature.
+    public let signature: CPUSignature
+
+    /// The guest's CPUID table on a host of some signature.
+    ///
+    /// Firmware refuses a guest whose processor is newer than the host's. The table is not measured, so such a guest is
+    /// given the host's own signature.
+    public func cpuid(host: CPUSignature) -> CPUIDLeaves {
+        let fits = (signature.family, signature.model, signature.stepping) <= (host.family, host.model, host.stepping)
+        return CPUIDLeaves(signature: fits ? signature : host, vcpuCount: vcpuCount)
+    }
 
     /// The state of one virtual CPU.
     public func vmsa(_ index: Int) -> VMSA { index == 0 ? bootstrapVMSA : applicationVMSA }

@@ -1,4 +1,3 @@
-import ArgumentParser
 import RampartCLI
 
-RampartCommand.main()
+RampartCommand.start()

@@ -1,4 +1,6 @@
+import Hypervisor
 import Monitor
+import Rampart
 import SNPArchitecture
 import Testing
 
@@ -102,5 +104,58 @@ struct LaunchPlanDigestTests {
                 == "6f165665a7479fa42a66b2228925e9a63d0e5c3a571d1dd0078fc5fb7c4ffd04a2447f27bcda1938df1940aedc79905f")
         #expect(plan.initialDigest == image)
         #expect(plan.steps.count == BundledImage.sections.count)
+    }
+}
+
+@Suite("Launched guest")
+struct LaunchedGuestTests {
+    @Test("the firmware's digest of the launch is the one that another implementation gives", arguments: KnownDigest.all)
+    func knownDigest(_ known: KnownDigest) throws {
+        let configuration = LaunchConfiguration(
+            vmm: known.vmm, vcpuCount: known.vcpuCount,
+            signature: try #require(CPUModel(named: known.model)).signature,
+            kernelHashes: LaunchPlanDigestTests.hashes(known.boot))
+        let guest = try LaunchedGuest(LaunchPlan(image: BundledImage.image, configuration: configuration))
+        #expect(hexadecimal(guest.digest) == known.digest)
+        #expect(guest.machine.isLaunched)
+    }
+
+    @Test("a launch can start from the digest of an image's pages, and features reach the VMSAs")
+    func imageDigest() throws {
+        let image = try LaunchedGuest(LaunchPlan(imageOnly: BundledImage.image)).digest
+        let configuration = LaunchConfiguration(
+            vcpuCount: 2, signature: CPUSignature(rawValue: 0xa0_0f11), features: [.snpActive, .debugSwap],
+            imageDigest: image)
+        let guest = try LaunchedGuest(LaunchPlan(image: BundledImage.image, configuration: configuration))
+        #expect(
+            hexadecimal(guest.digest)
+                == "6f165665a7479fa42a66b2228925e9a63d0e5c3a571d1dd0078fc5fb7c4ffd04a2447f27bcda1938df1940aedc79905f")
+    }
+
+    @Test("a processor newer than any host's is launched with the host's CPUID table")
+    func newerProcessor() throws {
+        let future = try #require(CPUSignature(family: 0x1f, model: 0x10, stepping: 3))
+        let plan = try LaunchPlan(
+            image: BundledImage.image, configuration: LaunchConfiguration(signature: future))
+        #expect(try LaunchedGuest(plan).digest == digestChain(plan))
+        let host = CPUSignature(rawValue: 0xb0_0f21)
+        #expect(plan.cpuid(host: host).functions.first { $0.eaxIn == 1 }?.eax == host.rawValue)
+        #expect(plan.cpuid(host: future).functions.first { $0.eaxIn == 1 }?.eax == future.rawValue)
+    }
+
+    @Test("what cannot be launched is refused: features without the SNP bit, too little memory")
+    func refusals() throws {
+        let none = LaunchConfiguration(signature: CPUSignature(rawValue: 0), features: [])
+        #expect(throws: LaunchFailure.features([])) {
+            _ = try LaunchedGuest(LaunchPlan(image: BundledImage.image, configuration: none))
+        }
+        let plan = try LaunchPlan(
+            image: BundledImage.image, configuration: LaunchConfiguration(signature: CPUSignature(rawValue: 0)))
+        #expect(throws: LaunchFailure.memory(needed: 0x82_0000, given: 0x80_0000)) {
+            _ = try LaunchedGuest(plan, memoryByteCount: 0x80_0000)
+        }
+        #expect(try LaunchedGuest(plan, memoryByteCount: 0x82_0000).digest == LaunchedGuest(plan).digest)
+        let large = try LaunchedGuest(plan, memoryByteCount: 5 << 30)
+        #expect(large.machine.memorySlots.map(\.frames.count) == [3 << 18, 16, 2 << 18])
     }
 }

@@ -83,25 +83,25 @@ struct GuestCPUIDLeavesTests {
     @Test("every leaf obeys the firmware's rules", arguments: [1, 2, 3, 64, 255, 256, 4096])
     func obeys(vcpuCount: Int) throws {
         let genoa = try #require(CPUModel(named: "EPYC-Genoa")).signature
-        let leaves = CPUIDLeaves(signature: genoa, vcpuCount: vcpuCount).leaves
+        let leaves = CPUIDLeaves(signature: genoa, vcpuCount: vcpuCount).functions
         #expect(leaves.count <= 64)
-        #expect(Set(leaves.map { UInt64($0.index) << 32 | UInt64($0.function) }).count == leaves.count)
+        #expect(Set(leaves.map { UInt64($0.ecxIn) << 32 | UInt64($0.eaxIn) }).count == leaves.count)
         for leaf in leaves {
-            let rule = try #require(Self.rules[UInt64(leaf.index) << 32 | UInt64(leaf.function)])
+            let rule = try #require(Self.rules[UInt64(leaf.ecxIn) << 32 | UInt64(leaf.eaxIn)])
             let registers = [leaf.eax, leaf.ebx, leaf.ecx, leaf.edx]
             for index in 0..<4 {
-                #expect(rule[index].accepts(registers[index]), "\(String(leaf.function, radix: 16)) register \(index)")
+                #expect(rule[index].accepts(registers[index]), "\(String(leaf.eaxIn, radix: 16)) register \(index)")
             }
-            #expect(leaf.xcr0 == (leaf.function == 0xd && leaf.index < 2 ? 1 : 0))
-            #expect(leaf.xss == 0)
+            #expect(leaf.xcr0In == (leaf.eaxIn == 0xd && leaf.ecxIn < 2 ? 1 : 0))
+            #expect(leaf.xssIn == 0)
         }
     }
 
     @Test("the leaves with rules of their own: cache line, XCR0, address widths, C-bit")
     func custom() throws {
-        let leaves = CPUIDLeaves(signature: CPUSignature(rawValue: 0xa1_0f10), vcpuCount: 5).leaves
-        func leaf(_ function: UInt32, _ index: UInt32 = 0) throws -> CPUIDLeaf {
-            try #require(leaves.first { $0.function == function && $0.index == index })
+        let leaves = CPUIDLeaves(signature: CPUSignature(rawValue: 0xa1_0f10), vcpuCount: 5).functions
+        func leaf(_ function: UInt32, _ index: UInt32 = 0) throws -> CPUIDFunction {
+            try #require(leaves.first { $0.eaxIn == function && $0.ecxIn == index })
         }
         #expect(try leaf(1).eax == 0xa1_0f10)
         #expect(try leaf(1).ebx == 0x0005_0800)

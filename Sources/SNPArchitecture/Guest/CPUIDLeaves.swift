@@ -1,37 +1,10 @@
 // The CPUID table that a launch offers the firmware: a modest processor of the Genoa generation without AVX-512, and
 // the topology of the guest. The page that carries it, and the rules that judge it, are the firmware's.
 
-/// One row of a guest's CPUID table.
-///
-/// - Spec: FWABI 56860, CPUID_FUNCTION structure
-@frozen public struct CPUIDLeaf: Hashable, Sendable {
-    /// The function and the sub-function: EAX and ECX before the instruction.
-    public var function: UInt32, index: UInt32
-    /// XCR0 and XSS for which the row holds; zero for all functions but 0xd.
-    public var xcr0: UInt64, xss: UInt64
-    /// The answer.
-    public var eax: UInt32, ebx: UInt32, ecx: UInt32, edx: UInt32
-
-    /// Makes a row.
-    @inlinable public init(
-        _ function: UInt32, _ index: UInt32 = 0, xcr0: UInt64 = 0, xss: UInt64 = 0,
-        eax: UInt32 = 0, ebx: UInt32 = 0, ecx: UInt32 = 0, edx: UInt32 = 0
-    ) {
-        self.function = function
-        self.index = index
-        self.xcr0 = xcr0
-        self.xss = xss
-        self.eax = eax
-        self.ebx = ebx
-        self.ecx = ecx
-        self.edx = edx
-    }
-}
-
 /// The CPUID table of a guest.
 public struct CPUIDLeaves: Sendable {
     /// The rows, at most 64; a pair of function and index that is not listed reads as zero.
-    public let leaves: [CPUIDLeaf]
+    public let functions: [CPUIDFunction]
 
     /// Makes the table for the bootstrap processor (APIC ID 0) of a guest with one thread per core in one socket.
     ///
@@ -43,14 +16,14 @@ public struct CPUIDLeaves: Sendable {
         let count = UInt32(clamping: max(1, vcpuCount))
         // The width of an APIC ID: the least number of bits that counts every virtual CPU.
         let idWidth = UInt32(32 - (count - 1).leadingZeroBitCount)
-        leaves = Self.basic(signature, count, idWidth) + Self.extended(signature, count, idWidth)
+        functions = Self.basic(signature, count, idWidth) + Self.extended(signature, count, idWidth)
     }
 
-    private static func basic(_ signature: CPUSignature, _ count: UInt32, _ idWidth: UInt32) -> [CPUIDLeaf] {
+    private static func basic(_ signature: CPUSignature, _ count: UInt32, _ idWidth: UInt32) -> [CPUIDFunction] {
         [
-            CPUIDLeaf(0x0, eax: 0x10, ebx: vendor.0, ecx: vendor.1, edx: vendor.2),
-            CPUIDLeaf(
-                0x1, eax: signature.rawValue,
+            CPUIDFunction(eaxIn: 0x0, eax: 0x10, ebx: vendor.0, ecx: vendor.1, edx: vendor.2),
+            CPUIDFunction(
+                eaxIn: 0x1, eax: signature.rawValue,
                 // Cache lines of 8 quadwords; threads in the package in 23:16; APIC ID 0.
                 ebx: 8 << 8 | min(count, 0xff) << 16,
                 // SSE3 PCLMULQDQ SSSE3 FMA CMPXCHG16B SSE4.1 SSE4.2 x2APIC MOVBE POPCNT AES XSAVE AVX F16C RDRAND
@@ -60,55 +33,55 @@ public struct CPUIDLeaves: Sendable {
                 edx: bits(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15, 16, 17, 19, 23, 24, 25, 26)
                     | (count > 1 ? bits(28) : 0)),
             // ARAT.
-            CPUIDLeaf(0x6, eax: bits(2)),
-            CPUIDLeaf(
-                0x7,
+            CPUIDFunction(eaxIn: 0x6, eax: bits(2)),
+            CPUIDFunction(
+                eaxIn: 0x7,
                 // FSGSBASE BMI1 AVX2 SMEP BMI2 ERMS INVPCID RDSEED ADX SMAP CLFLUSHOPT CLWB SHA.
                 ebx: bits(0, 3, 5, 7, 8, 9, 10, 18, 19, 20, 23, 24, 29),
                 // UMIP RDPID.
                 ecx: bits(2, 22)),
             // Topology: one thread in a core, then the cores of the package.
-            CPUIDLeaf(0xb, 0, eax: 0, ebx: 1, ecx: 0x100),
-            CPUIDLeaf(0xb, 1, eax: idWidth, ebx: min(count, 0xffff), ecx: 0x201),
+            CPUIDFunction(eaxIn: 0xb, ecxIn: 0, eax: 0, ebx: 1, ecx: 0x100),
+            CPUIDFunction(eaxIn: 0xb, ecxIn: 1, eax: idWidth, ebx: min(count, 0xffff), ecx: 0x201),
             // x87, SSE and AVX state; 0x240 bytes are in use while XCR0 is 1.
-            CPUIDLeaf(0xd, 0, xcr0: 1, eax: 0x7, ebx: 0x240, ecx: 0x340),
+            CPUIDFunction(eaxIn: 0xd, ecxIn: 0, xcr0In: 1, eax: 0x7, ebx: 0x240, ecx: 0x340),
             // XSAVEOPT XSAVEC XGETBV(1) XSAVES.
-            CPUIDLeaf(0xd, 1, xcr0: 1, eax: 0xf, ebx: 0x240),
-            CPUIDLeaf(0xd, 2, eax: 0x100, ebx: 0x240),
+            CPUIDFunction(eaxIn: 0xd, ecxIn: 1, xcr0In: 1, eax: 0xf, ebx: 0x240),
+            CPUIDFunction(eaxIn: 0xd, ecxIn: 2, eax: 0x100, ebx: 0x240),
         ]
     }
 
-    private static func extended(_ signature: CPUSignature, _ count: UInt32, _ idWidth: UInt32) -> [CPUIDLeaf] {
+    private static func extended(_ signature: CPUSignature, _ count: UInt32, _ idWidth: UInt32) -> [CPUIDFunction] {
         [
-            CPUIDLeaf(0x8000_0000, eax: 0x8000_0021, ebx: vendor.0, ecx: vendor.1, edx: vendor.2),
-            CPUIDLeaf(
-                0x8000_0001, eax: signature.rawValue,
+            CPUIDFunction(eaxIn: 0x8000_0000, eax: 0x8000_0021, ebx: vendor.0, ecx: vendor.1, edx: vendor.2),
+            CPUIDFunction(
+                eaxIn: 0x8000_0001, eax: signature.rawValue,
                 // LAHF CMP_LEGACY CR8 ABM SSE4A MISALIGNSSE 3DNOWPREFETCH TOPOEXT.
                 ecx: bits(0, 4, 5, 6, 7, 8, 22) | (count > 1 ? bits(1) : 0),
                 // As function 1, and SYSCALL NX MMXEXT FFXSR 1G-pages RDTSCP LM.
                 edx: bits(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15, 16, 17, 20, 22, 23, 24, 25, 26, 27, 29)),
             brand(0x8000_0002, 0), brand(0x8000_0003, 16), brand(0x8000_0004, 32),
             // 64-entry TLBs, fully associative; L1 caches of 32 KiB, 8 ways, 64-byte lines.
-            CPUIDLeaf(0x8000_0005, eax: 0xff40_ff40, ebx: 0xff40_ff40, ecx: 0x2008_0140, edx: 0x2008_0140),
+            CPUIDFunction(eaxIn: 0x8000_0005, eax: 0xff40_ff40, ebx: 0xff40_ff40, ecx: 0x2008_0140, edx: 0x2008_0140),
             // L2 of 1 MiB, 8 ways; L3 of 32 MiB, 16 ways.
-            CPUIDLeaf(0x8000_0006, ecx: 0x0400_6140, edx: 0x0100_8140),
+            CPUIDFunction(eaxIn: 0x8000_0006, ecx: 0x0400_6140, edx: 0x0100_8140),
             // The TSC runs at one rate.
-            CPUIDLeaf(0x8000_0007, edx: bits(8)),
-            CPUIDLeaf(
-                0x8000_0008,
+            CPUIDFunction(eaxIn: 0x8000_0007, edx: bits(8)),
+            CPUIDFunction(
+                eaxIn: 0x8000_0008,
                 // 52 physical and 48 linear address bits.
                 eax: 0x3034,
                 // CLZERO XSAVEERPTR WBNOINVD IBPB IBRS STIBP.
                 ebx: bits(0, 2, 9, 12, 14, 15),
                 ecx: min(count - 1, 0xff) | min(idWidth, 0xf) << 12),
-            CPUIDLeaf(
-                0x8000_001f,
+            CPUIDFunction(
+                eaxIn: 0x8000_001f,
                 // SEV, SEV-ES, SEV-SNP, VMPL.
                 eax: bits(1, 3, 4, 5),
                 // The C-bit is 51; one address bit is lost to it; four VMPLs.
                 ebx: 51 | 1 << 6 | 4 << 12),
             // No nested data breakpoints, LFENCE serializes, a null selector clears its base.
-            CPUIDLeaf(0x8000_0021, eax: bits(0, 2, 6)),
+            CPUIDFunction(eaxIn: 0x8000_0021, eax: bits(0, 2, 6)),
         ]
     }
 
@@ -120,7 +93,7 @@ public struct CPUIDLeaves: Sendable {
     }
 
     /// The part of the 48-byte name of the processor that starts at a byte.
-    private static func brand(_ function: UInt32, _ start: Int) -> CPUIDLeaf {
+    private static func brand(_ function: UInt32, _ start: Int) -> CPUIDFunction {
         let name = Array("Rampart emulated SEV-SNP processor".utf8)
         func word(_ offset: Int) -> UInt32 {
             (0..<4).reduce(0) { word, byte in
@@ -128,6 +101,6 @@ public struct CPUIDLeaves: Sendable {
                 return word | UInt32(index < name.count ? name[index] : 0) << UInt32(byte * 8)
             }
         }
-        return CPUIDLeaf(function, eax: word(0), ebx: word(4), ecx: word(8), edx: word(12))
+        return CPUIDFunction(eaxIn: function, eax: word(0), ebx: word(4), ecx: word(8), edx: word(12))
     }
 }

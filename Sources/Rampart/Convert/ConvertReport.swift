@@ -1,0 +1,118 @@
+// What `rampart convert` is asked and what it answers.
+
+public import SNPArchitecture
+
+/// How a change of memory attributes changes the RMP.
+public enum PolicyName: String, CaseIterable, Sendable {
+    /// The RMP changes with the attribute.
+    case eager
+    /// The RMP changes at the first fault, or when a backing page is freed.
+    case lazy
+    /// As the patch was posted, defects included.
+    case asPosted
+}
+
+/// A run of conversions on a guest.
+public struct ConvertRequest: Hashable, Sendable {
+    /// The guest's memory.
+    public var memory: ByteSize
+    /// The page size of the backing memory.
+    public var pageSize: PageSize
+    /// The policy.
+    public var policy: PolicyName
+    /// What to convert; nil to make all memory private and then shared again.
+    public var list: ConversionList?
+
+    /// Makes a request.
+    public init(memory: ByteSize, pageSize: PageSize, policy: PolicyName, list: ConversionList?) {
+        self.memory = memory
+        self.pageSize = pageSize
+        self.policy = policy
+        self.list = list
+    }
+}
+
+/// How often the host did what costs.
+public struct OperationCounts: Hashable, Sendable {
+    /// RMPUPDATE.
+    public var rmpUpdates: UInt64 = 0
+    /// PSMASH.
+    public var psmashes: UInt64 = 0
+    /// Splits of direct-map entries.
+    public var splits: UInt64 = 0
+    /// Nested mappings taken away.
+    public var zaps: UInt64 = 0
+    /// TLB flushes.
+    public var tlbFlushes: UInt64 = 0
+
+    /// Makes counts of zero.
+    public init() {}
+}
+
+/// How many 4 KiB pages are in one state.
+public struct PageTally: Hashable, Sendable {
+    /// The state's name.
+    public var state: String
+    /// The number of 4 KiB pages.
+    public var pageCount: UInt64
+    /// Makes a tally.
+    public init(_ state: String, _ pageCount: UInt64) {
+        self.state = state
+        self.pageCount = pageCount
+    }
+}
+
+/// What one conversion did.
+public struct ConvertStepReport: Hashable, Sendable {
+    /// The step.
+    public var step: ConversionStep
+    /// The number of 4 KiB pages whose attribute is now as asked.
+    public var convertedPageCount: UInt64
+    /// Why the step failed, or nil.
+    public var failure: String?
+    /// What it took.
+    public var counts: OperationCounts
+    /// The wall-clock time.
+    public var duration: Duration
+
+    /// Makes a report.
+    public init(
+        step: ConversionStep, convertedPageCount: UInt64, failure: String?, counts: OperationCounts, duration: Duration
+    ) {
+        self.step = step
+        self.convertedPageCount = convertedPageCount
+        self.failure = failure
+        self.counts = counts
+        self.duration = duration
+    }
+}
+
+/// What a run of conversions did.
+public struct ConvertReport: Hashable, Sendable {
+    /// The request.
+    public var request: ConvertRequest
+    /// The pages by state before the first step and after the last.
+    public var before: [PageTally], after: [PageTally]
+    /// The steps, in order.
+    public var steps: [ConvertStepReport]
+    /// Broken invariants, in words. Empty is good.
+    public var violations: [String]
+    /// The number of pages that could be brought to neither state.
+    public var leakedPageCount: UInt64
+
+    /// Makes a report.
+    public init(
+        request: ConvertRequest, before: [PageTally], after: [PageTally], steps: [ConvertStepReport],
+        violations: [String], leakedPageCount: UInt64
+    ) {
+        self.request = request
+        self.before = before
+        self.after = after
+        self.steps = steps
+        self.violations = violations
+        self.leakedPageCount = leakedPageCount
+    }
+
+    /// Whether every step did as asked and every invariant holds.
+    public var isGood: Bool { violations.isEmpty && leakedPageCount == 0 && steps.allSatisfy { $0.failure == nil } }
+}
