@@ -17,7 +17,8 @@ let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package
 let package = Package(
     name: "Rampart",
     products: [
-        .library(name: "Rampart", targets: ["Rampart"]),
+        .library(
+            name: "Rampart", targets: ["SNPArchitecture", "Machine", "SecureProcessor", "Hypervisor", "Monitor", "Rampart"]),
         .executable(name: "rampart", targets: ["RampartTool"]),
     ],
     dependencies: [
