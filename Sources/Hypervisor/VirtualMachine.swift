@@ -83,7 +83,7 @@ public final class VirtualMachine: @unchecked Sendable {
         guard let asid, let key = host.machine.encryption.key(for: asid) else { return nil }
         return GuestAccess(
             memory: host.machine.memory, rmp: host.machine.rmp, epochs: host.machine.epochs,
-            context: GuestContext(asid: asid, vmpl: vmpl, nestedRoot: nested.table.root, key: key))
+            context: RunningGuest(asid: asid, vmpl: vmpl, nestedRoot: nested.table.root, key: key))
     }
 
     /// The attribute of a guest frame.

@@ -16,12 +16,12 @@ public final class GuestAccess {
     /// The machine's flush counters.
     public let epochs: TranslationEpochs
     /// Who runs. A change needs no flush: translations are tagged with ASID and VMPL.
-    public var context: GuestContext
+    public var context: RunningGuest
     /// The privilege of the guest's code.
     public var privilege = GuestPrivilege.supervisor
 
     /// Makes a port with an empty TLB.
-    public init(memory: PhysicalMemory, rmp: ReverseMapTable, epochs: TranslationEpochs, context: GuestContext) {
+    public init(memory: PhysicalMemory, rmp: ReverseMapTable, epochs: TranslationEpochs, context: RunningGuest) {
         precondition(context.asid != .host && context.asid <= .maximum, "a guest's ASID")
         self.memory = memory
         self.rmp = rmp

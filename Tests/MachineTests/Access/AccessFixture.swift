@@ -28,7 +28,7 @@ struct AccessFixture {
         let key = base.memory.encryption.installKey((0..<16).map { UInt8($0 ^ 0x5a) }, for: Self.asid)
         guest = GuestAccess(
             memory: base.memory, rmp: base.rmp, epochs: base.epochs,
-            context: GuestContext(asid: Self.asid, vmpl: vmpl, nestedRoot: nested.root, key: key))
+            context: RunningGuest(asid: Self.asid, vmpl: vmpl, nestedRoot: nested.root, key: key))
         guest.privilege = privilege
         host = HostAccess(memory: base.memory, rmp: base.rmp, root: direct.root)
         device = DeviceAccess(memory: base.memory, rmp: base.rmp)

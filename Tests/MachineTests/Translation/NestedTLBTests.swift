@@ -76,7 +76,7 @@ struct NestedTLBTests {
         var random = EntropySource(seed: seed)
         let base = try TableFixture()
         let table = try base.makeTable()
-        let context = GuestContext(
+        let context = RunningGuest(
             asid: ASID(1), vmpl: .vmpl0, nestedRoot: table.root,
             key: base.memory.encryption.installKey([UInt8](repeating: 1, count: 16), for: ASID(1)))
         let warm = GuestAccess(memory: base.memory, rmp: base.rmp, epochs: base.epochs, context: context)

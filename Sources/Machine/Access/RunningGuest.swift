@@ -30,7 +30,7 @@ public import SNPArchitecture
 }
 
 /// A guest as its virtual processor runs it.
-@frozen public struct GuestContext: Hashable, Sendable {
+@frozen public struct RunningGuest: Hashable, Sendable {
     /// The guest's ASID.
     public var asid: ASID
     /// The VMPL that runs.
