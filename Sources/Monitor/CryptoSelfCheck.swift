@@ -25,7 +25,9 @@ public enum CryptoSelfCheck {
                 isGood: text(SHA384.hash(data: Array("abc".utf8)))
                     == "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed"
                     + "8086072ba1e7cc2358baeca134c825a7"),
-            Outcome(name: "AES-256-GCM", isGood: gcm() == "cea7403d4d606b6e074ec5d3baf39d18d0d1c8a799996bf0265b98b5d48ab919"),
+            Outcome(
+                name: "AES-256-GCM", isGood: gcm() == "cea7403d4d606b6e074ec5d3baf39d18d0d1c8a799996bf0265b98b5d48ab919"
+            ),
             Outcome(name: "ECDSA P-384", isGood: ecdsa()),
         ]
     }

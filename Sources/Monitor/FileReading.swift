@@ -142,13 +142,11 @@ public func writeFile(_ path: String, _ bytes: [UInt8]) throws(FileError) {
     let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw FileError(path: path, problem: .system(operation: "create", errno: errno)) }
     var failure: Int32 = 0
-    unsafe bytes.withUnsafeBytes { buffer in
-        var written = 0
-        while written < buffer.count && failure == 0 {
-            // SAFETY: `written` stays below the buffer's length.
-            let result = unsafe write(descriptor, buffer.baseAddress! + written, buffer.count - written)
-            if result >= 0 { written += result } else if errno != EINTR { failure = errno }
-        }
+    var rest = bytes[...]
+    while !rest.isEmpty && failure == 0 {
+        // SAFETY: the call reads at most the buffer's own bytes.
+        let count = unsafe rest.withUnsafeBytes { unsafe write(descriptor, $0.baseAddress, $0.count) }
+        if count >= 0 { rest = rest.dropFirst(count) } else if errno != EINTR { failure = errno }
     }
     if close(descriptor) != 0 && failure == 0 { failure = errno }
     guard failure == 0 else { throw FileError(path: path, problem: .system(operation: "write", errno: failure)) }

@@ -79,7 +79,8 @@ public struct OVMFError: Error, Hashable, Sendable, CustomStringConvertible {
         case .entryLength(let length): "a GUID table entry's length of \(length) bytes does not fit the table"
         case .duplicateEntry(let guid): "the GUID table has two entries \(guid)"
         case .entryData(let guid, let count, let needed): "entry \(guid) has \(count) bytes of data, not \(needed)"
-        case .metadataOutsideFile(let fromEnd): "the SEV metadata, \(fromEnd) bytes before the end, is outside the image"
+        case .metadataOutsideFile(let fromEnd):
+            "the SEV metadata, \(fromEnd) bytes before the end, is outside the image"
         case .metadataSignature(let found): "the SEV metadata starts with 0x\(String(found, radix: 16)), not \"ASEV\""
         case .metadataVersion(let version): "the SEV metadata has version \(version), not 1"
         case .metadataLength(let length, let count):

@@ -41,11 +41,12 @@ public struct OVMFImage: Sendable {
         hasTable = table != nil
         resetAddress = try table?.word(.resetBlock)
         hashTable = try table?.word(.hashTable).map { GPA(UInt64($0)) }
-        sections = if let fromEnd = try table?.word(.sevMetadata) {
-            try Self.metadata(bytes, fromEnd: fromEnd)
-        } else {
-            []
-        }
+        sections =
+            if let fromEnd = try table?.word(.sevMetadata) {
+                try Self.metadata(bytes, fromEnd: fromEnd)
+            } else {
+                []
+            }
         self.bytes = bytes
     }
 

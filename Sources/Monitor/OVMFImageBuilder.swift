@@ -35,7 +35,8 @@ public struct OVMFImageBuilder: Sendable {
     private func table(metadataFromEnd: UInt32) -> [UInt8] {
         var entries: [UInt8] = []
         if let hashTable {
-            let words = UInt32(truncatingIfNeeded: hashTable.rawValue).littleEndianBytes + UInt32(0x400).littleEndianBytes
+            let words =
+                UInt32(truncatingIfNeeded: hashTable.rawValue).littleEndianBytes + UInt32(0x400).littleEndianBytes
             entries += Self.entry(.hashTable, words)
         }
         if sections != nil { entries += Self.entry(.sevMetadata, metadataFromEnd.littleEndianBytes) }

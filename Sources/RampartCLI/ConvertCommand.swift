@@ -68,7 +68,8 @@ extension ConvertReport {
         ]
         for step in steps {
             let range = "\(step.step.frames.lowerBound.address)..<\(step.step.frames.upperBound.address)"
-            lines.append("\(step.step.target.rawValue) \(range): \(step.convertedPageCount) pages in \(step.duration.text)")
+            lines.append(
+                "\(step.step.target.rawValue) \(range): \(step.convertedPageCount) pages in \(step.duration.text)")
             lines.append("  " + step.counts.text)
             if let failure = step.failure { lines.append("  FAILED: \(failure)") }
         }
@@ -78,7 +79,8 @@ extension ConvertReport {
             func count(_ tallies: [PageTally]) -> String {
                 String(tallies.first { $0.state == state }?.pageCount ?? 0)
             }
-            lines.append(padded(state, to: 16) + padded(left: count(before), to: 16) + padded(left: count(after), to: 16))
+            lines.append(
+                padded(state, to: 16) + padded(left: count(before), to: 16) + padded(left: count(after), to: 16))
         }
         if leakedPageCount > 0 { lines.append("LEAKED: \(leakedPageCount) pages could be brought to neither state") }
         return (lines + violationLines(violations)).joined(separator: "\n") + "\n"

@@ -102,7 +102,9 @@ extension MeasureCommand {
         let kernel = kernel.nonEmpty, initrd = initrd.nonEmpty, append = append.nonEmpty
         guard initrd == nil || kernel != nil else { throw CommandFailure.usage("--initrd needs --kernel. Give both.") }
         guard append == nil || kernel != nil else { throw CommandFailure.usage("--append needs --kernel. Give both.") }
-        guard let vcpus else { throw CommandFailure.usage("--mode snp needs --vcpus. Give the guest's number of vCPUs.") }
+        guard let vcpus else {
+            throw CommandFailure.usage("--mode snp needs --vcpus. Give the guest's number of vCPUs.")
+        }
         guard (1...LaunchConfiguration.maximumVCPUCount).contains(vcpus) else {
             throw CommandFailure.usage(LaunchPlanError.vcpuCount(vcpus).description)
         }
@@ -131,7 +133,8 @@ extension MeasureCommand {
         if let vcpuType { return vcpuType.signature }
         guard vmmType != .qemu else {
             throw CommandFailure.usage(
-                "--mode snp needs the processor. Give --vcpu-type, --vcpu-sig, or --vcpu-family with model and stepping.")
+                "--mode snp needs the processor. Give --vcpu-type, --vcpu-sig, or --vcpu-family with model and stepping."
+            )
         }
         return CPUSignature(rawValue: 0)
     }

@@ -2,7 +2,9 @@
 
 import Rampart
 
-func padded(_ text: String, to width: Int) -> String { text + String(repeating: " ", count: max(0, width - text.count)) }
+func padded(_ text: String, to width: Int) -> String {
+    text + String(repeating: " ", count: max(0, width - text.count))
+}
 func padded(left text: String, to width: Int) -> String {
     String(repeating: " ", count: max(0, width - text.count)) + text
 }

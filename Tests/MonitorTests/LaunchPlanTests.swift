@@ -16,7 +16,9 @@ struct LaunchPlanTests {
     }
     static let signature = CPUSignature(rawValue: 0xa0_0f11)
 
-    func plan(_ builder: OVMFImageBuilder, _ change: (inout LaunchConfiguration) -> Void = { _ in }) throws -> LaunchPlan {
+    func plan(_ builder: OVMFImageBuilder, _ change: (inout LaunchConfiguration) -> Void = { _ in }) throws
+        -> LaunchPlan
+    {
         var configuration = LaunchConfiguration(signature: Self.signature)
         change(&configuration)
         return try LaunchPlan(image: OVMFImage(builder.build()), configuration: configuration)
@@ -82,7 +84,9 @@ struct LaunchPlanTests {
         #expect(Array(hashes.table[168...]) == [UInt8](repeating: 0, count: 8))
     }
 
-    @Test("the table of hashes fits up to the page's last 176 bytes", arguments: [(3920, true), (3921, false), (-1, false)])
+    @Test(
+        "the table of hashes fits up to the page's last 176 bytes",
+        arguments: [(3920, true), (3921, false), (-1, false)])
     func tableFits(offset: Int, fits: Bool) {
         #expect((KernelHashes(kernel: []).page(offset: offset) != nil) == fits)
     }

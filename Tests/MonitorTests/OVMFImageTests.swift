@@ -8,7 +8,8 @@ struct OVMFImageTests {
     /// An image of one page whose table holds these bytes in front of the footer.
     static func image(table: [UInt8], footerLength: Int? = nil, metadata: [UInt8] = []) -> [UInt8] {
         let length = UInt16(footerLength ?? table.count + 18)
-        let tail = metadata + table + length.littleEndianBytes + GUID.tableFooter.bytes + [UInt8](repeating: 0, count: 32)
+        let tail =
+            metadata + table + length.littleEndianBytes + GUID.tableFooter.bytes + [UInt8](repeating: 0, count: 32)
         return [UInt8](repeating: 0xff, count: 4096 - tail.count) + tail
     }
     /// An image with metadata right in front of the table.
@@ -144,7 +145,8 @@ struct FileReadingTests {
     @Test("what cannot be read is refused with the path, the reason and what to do")
     func refusals() {
         #expect(failure("/nonexistent/file")?.problem == .system(operation: "open", errno: 2))
-        #expect(failure("/nonexistent/file")?.description.hasPrefix("/nonexistent/file: cannot open: No such file") == true)
+        #expect(
+            failure("/nonexistent/file")?.description.hasPrefix("/nonexistent/file: cannot open: No such file") == true)
         #expect(failure("/")?.problem == .directory)
         #expect(failure("/dev/zero", limit: 5000)?.problem == .tooLarge(limit: 5000))
         #expect(failure("/proc/cpuinfo", limit: 10)?.problem == .tooLarge(limit: 10))

@@ -17,7 +17,10 @@ struct ByteSizeTests {
 
     @Test(
         "anything else is no size",
-        arguments: ["", "K", "0x", "x1", "-1", "+1", "1.5G", "1 G", " 1", "1P", "1KB", "12iB", "iB", "1KK", "abc", "１", "0xg", "T1"])
+        arguments: [
+            "", "K", "0x", "x1", "-1", "+1", "1.5G", "1 G", " 1", "1P", "1KB", "12iB", "iB", "1KK", "abc", "１", "0xg",
+            "T1",
+        ])
     func bad(text: String) {
         #expect(throws: ByteSize.ParseError.notANumber(text)) { try ByteSize(parsing: text) }
     }

@@ -68,7 +68,8 @@ struct HostCommandTests {
         } catch let error as InputError {
             #expect(error.description.contains(message))
         } catch {
-            #expect(ConvertCommand.fullMessage(for: error).contains(message), "\(ConvertCommand.fullMessage(for: error))")
+            #expect(
+                ConvertCommand.fullMessage(for: error).contains(message), "\(ConvertCommand.fullMessage(for: error))")
         }
         #expect(throws: CommandFailure.self) { try LaunchCommand.parse(["--vcpus", "0"]).request() }
         #expect(throws: CommandFailure.self) { try LaunchCommand.parse(["--memory", "4097"]).request() }

@@ -99,7 +99,8 @@ struct MeasureCommandTests {
             // The parser's own errors: all are usage.
             #expect(status == .usage)
             #expect(!MeasureCommand.exitCode(for: error).isSuccess)
-            #expect(MeasureCommand.fullMessage(for: error).contains(message), "\(MeasureCommand.fullMessage(for: error))")
+            #expect(
+                MeasureCommand.fullMessage(for: error).contains(message), "\(MeasureCommand.fullMessage(for: error))")
         }
     }
 
@@ -127,7 +128,8 @@ struct MeasureCommandTests {
         let digest = (0..<48).map { UInt8($0) }
         let hex = digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
         let plan = try LaunchPlan(
-            image: BundledImage.image, configuration: LaunchConfiguration(vcpuCount: 2, signature: CPUSignature(rawValue: 1)))
+            image: BundledImage.image,
+            configuration: LaunchConfiguration(vcpuCount: 2, signature: CPUSignature(rawValue: 1)))
         func output(_ arguments: String...) throws -> String {
             try MeasureCommand.parse(["--ovmf", "f", "--mode", "snp"] + arguments)
                 .outcome(MeasureResult(digest: digest, plan: plan)).output
@@ -140,8 +142,10 @@ struct MeasureCommandTests {
         let json = try output("--json")
         #expect(json.contains("\"digest\": \"\(hex)\""))
         #expect(json.contains("\"normal\": 16") && json.contains("\"vmsa\": 2") && json.contains("\"secrets\": 1"))
-        let image = try MeasureCommand.parse(["--ovmf", "f", "--mode", "snp:ovmf-hash", "--output-format", "base64", "-v"])
-            .outcome(MeasureResult(digest: digest, plan: plan))
+        let image = try MeasureCommand.parse([
+            "--ovmf", "f", "--mode", "snp:ovmf-hash", "--output-format", "base64", "-v",
+        ])
+        .outcome(MeasureResult(digest: digest, plan: plan))
         #expect(image.output == hex + "\n")
     }
 }

@@ -49,7 +49,9 @@ struct OutputTextTests {
 
     @Test(
         "base64 of RFC 4648's examples",
-        arguments: [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("foobar", "Zm9vYmFy")])
+        arguments: [
+            ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("foobar", "Zm9vYmFy"),
+        ])
     func base64Text(text: String, encoded: String) { #expect(base64(Array(text.utf8)) == encoded) }
 
     @Test("hexadecimal text is read only whole")
@@ -61,7 +63,9 @@ struct OutputTextTests {
 
     @Test("integers may have a prefix and underscores but no sign")
     func integers() {
-        let good: [(String, UInt64)] = [("0", 0), ("10", 10), ("0x1F", 31), ("0b101", 5), ("0o17", 15), ("1_000", 1000)]
+        let good: [(String, UInt64)] = [
+            ("0", 0), ("10", 10), ("0x1F", 31), ("0b101", 5), ("0o17", 15), ("1_000", 1000),
+        ]
         for (text, value) in good { #expect(unsignedInteger(text) == value) }
         for text in ["", "0x", "-1", "+1", "0x+1", "ff", "18446744073709551616", "1e3"] {
             #expect(unsignedInteger(text) == nil, "\(text)")

@@ -61,7 +61,9 @@ struct GuestCPUIDLeavesTests {
     }
     static let rules: [UInt64: [Rule]] = [
         0x0_0000_0000: [.most(0x10), .any, .any, .any],
-        0x0_0000_0001: [.reserved(0xf000_f000), .mask(0xffff_0800), .mask(0x76fa_320b | 1 << 27 | 1 << 31), .mask(0x178b_fbff)],
+        0x0_0000_0001: [
+            .reserved(0xf000_f000), .mask(0xffff_0800), .mask(0x76fa_320b | 1 << 27 | 1 << 31), .mask(0x178b_fbff),
+        ],
         0x0_0000_0006: [.mask(4), .exact(0), .mask(1), .exact(0)],
         0x0_0000_0007: [.most(1), .mask(0xf1bf_97a9), .mask(0x0041_5fce), .mask(0x1000_0010)],
         0x0_0000_000b: [.reserved(0xffff_ffe0), .reserved(0xffff_0000), .reserved(0xffff_0000), .any],

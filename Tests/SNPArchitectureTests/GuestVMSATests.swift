@@ -35,6 +35,54 @@ struct GuestVMSATests {
         #expect(field.byteCount == byteCount)
     }
 
+    /// Which property is at which offset, for all quadwords.
+    static var quadwords: [(WritableKeyPath<VMSA, UInt64>, Int)] {
+        [
+            (\.pl0SSP, 0xa0), (\.pl1SSP, 0xa8), (\.pl2SSP, 0xb0), (\.pl3SSP, 0xb8), (\.uCET, 0xc0), (\.efer, 0xd0),
+            (\.xss, 0x140), (\.cr4, 0x148), (\.cr3, 0x150), (\.cr0, 0x158), (\.dr7, 0x160), (\.dr6, 0x168),
+            (\.rflags, 0x170), (\.rip, 0x178), (\.dr0, 0x180), (\.dr1, 0x188), (\.dr2, 0x190), (\.dr3, 0x198),
+            (\.dr0AddressMask, 0x1a0), (\.dr1AddressMask, 0x1a8), (\.dr2AddressMask, 0x1b0),
+            (\.dr3AddressMask, 0x1b8), (\.rsp, 0x1d8), (\.sCET, 0x1e0), (\.ssp, 0x1e8), (\.isstAddress, 0x1f0),
+            (\.rax, 0x1f8), (\.star, 0x200), (\.lstar, 0x208), (\.cstar, 0x210), (\.sfmask, 0x218),
+            (\.kernelGSBase, 0x220), (\.sysenterCS, 0x228), (\.sysenterESP, 0x230), (\.sysenterEIP, 0x238),
+            (\.cr2, 0x240), (\.gPAT, 0x268), (\.debugControl, 0x270), (\.branchFrom, 0x278), (\.branchTo, 0x280),
+            (\.lastExceptionFrom, 0x288), (\.lastExceptionTo, 0x290), (\.specCtrl, 0x2e0), (\.tscScale, 0x2f0),
+            (\.tscOffset, 0x2f8), (\.registerProtectionNonce, 0x300), (\.rcx, 0x308), (\.rdx, 0x310), (\.rbx, 0x318),
+            (\.secureAVICControl, 0x320), (\.rbp, 0x328), (\.rsi, 0x330), (\.rdi, 0x338), (\.r8, 0x340),
+            (\.r9, 0x348), (\.r10, 0x350), (\.r11, 0x358), (\.r12, 0x360), (\.r13, 0x368), (\.r14, 0x370),
+            (\.r15, 0x378), (\.guestExitInfo1, 0x390), (\.guestExitInfo2, 0x398), (\.guestExitIntInfo, 0x3a0),
+            (\.guestNRIP, 0x3a8), (\.sevFeatures.rawValue, 0x3b0), (\.vintrControl, 0x3b8), (\.guestExitCode, 0x3c0),
+            (\.virtualTOM, 0x3c8), (\.tlbID, 0x3d0), (\.pcpuID, 0x3d8), (\.eventInjection, 0x3e0), (\.xcr0, 0x3e8),
+            (\.x87DP, 0x400), (\.x87RIP, 0x418), (\.lbrSelect, 0x770),
+        ]
+    }
+
+    @Test("each property is stored at its own offset")
+    func properties() {
+        for (index, (property, offset)) in Self.quadwords.enumerated() {
+            var vmsa = VMSA()
+            vmsa[keyPath: property] = 0x1122_3344_5566_7700 + UInt64(index)
+            let page = vmsa.quadwords
+            let stored = page.indices.filter { page[$0] != 0 }
+            #expect(stored == [offset / 8] && page[offset / 8] == 0x1122_3344_5566_7700 + UInt64(index), "\(property)")
+        }
+        var vmsa = VMSA()
+        (vmsa.vmpl, vmsa.cpl, vmsa.pkru, vmsa.tscAux, vmsa.mxcsr) = (1, 2, 3, 4, 5)
+        (vmsa.x87FTW, vmsa.x87FSW, vmsa.x87FCW, vmsa.x87FOP, vmsa.x87DS, vmsa.x87CS) = (6, 7, 8, 9, 10, 11)
+        (vmsa.es.selector, vmsa.cs.attributes, vmsa.ss.limit, vmsa.ds.base) = (12, 13, 14, 15)
+        (vmsa.fs.base, vmsa.gs.base, vmsa.gdtr.base, vmsa.ldtr.base, vmsa.idtr.base, vmsa.tr.base) = (
+            16, 17, 18, 19, 20, 21
+        )
+        let bytes = vmsa.bytes
+        let places = [
+            0xca, 0xcb, 0x2e8, 0x2ec, 0x408, 0x40c, 0x40e, 0x410, 0x412, 0x414, 0x416, 0x00, 0x12, 0x24, 0x38, 0x48,
+            0x58,
+            0x68, 0x78, 0x88, 0x98,
+        ]
+        #expect(places.map { bytes[$0] } == Array(1...21))
+        #expect(bytes.count { $0 != 0 } == 21)
+    }
+
     @Test("fields and reserved ranges cover the 4096 bytes without gap or overlap")
     func coverage() {
         var next = 0
@@ -43,7 +91,7 @@ struct GuestVMSATests {
             next = field.offset + field.byteCount
         }
         #expect(next == 4096)
-        #expect(VMSA.layout.last == .some(VMSA.layout.last { $0.isReserved } ?? VMSA.layout[0]))
+        #expect(VMSA.layout.last?.isReserved == true)
         #expect(VMSA.layout.filter { !$0.isReserved }.allSatisfy { $0.offset + $0.byteCount <= 0x7c8 })
         let names = VMSA.layout.filter { !$0.isReserved }.map(\.name)
         #expect(Set(names).count == names.count)

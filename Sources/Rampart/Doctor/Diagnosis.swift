@@ -65,7 +65,8 @@ public struct Diagnosis: Hashable, Sendable {
     private static func imageCheck() -> Check {
         do {
             let image = try OVMFImage(BundledImage.bytes)
-            return Check("bundled firmware image", isGood: true, "\(image.bytes.count) bytes, \(image.sections.count) sections")
+            return Check(
+                "bundled firmware image", isGood: true, "\(image.bytes.count) bytes, \(image.sections.count) sections")
         } catch {
             return Check("bundled firmware image", isGood: false, error.description)
         }
@@ -78,7 +79,8 @@ public struct Diagnosis: Hashable, Sendable {
             "memory of a 1T host", isGood: isGood,
             isGood
                 ? "up to \(size) can be reserved"
-                : "only \(size) can be reserved. Raise the limit of virtual memory (ulimit -v) or use a smaller --memory")
+                : "only \(size) can be reserved. Raise the limit of virtual memory (ulimit -v) or use a smaller --memory"
+        )
     }
 
     /// Tries ever smaller powers of two, from 64 TiB down to 1 MiB.

@@ -127,7 +127,8 @@ public final class LaunchedGuest {
         let bytes = Int(first << 12)..<Int((first + count) << 12)
         switch step.contents {
         case .image(let range):
-            return Array(plan.image.bytes[(range.lowerBound + bytes.lowerBound)..<(range.lowerBound + bytes.upperBound)])
+            return Array(
+                plan.image.bytes[(range.lowerBound + bytes.lowerBound)..<(range.lowerBound + bytes.upperBound)])
         case .bytes(let contents): return Array(contents[bytes])
         case .cpuid:
             let host = CPUSignature(rawValue: emulated.machine.configuration.product.signature)
