@@ -24,7 +24,7 @@ struct Firmware {
     var guestCount: UInt32 = 0
     var asids: ASIDTable
     /// Guest contexts by their page.
-    var guests: [PFN: GuestContext] = [:]
+    var guests: [PFN: GuestRecord] = [:]
     let currentTCB: TCBVersion
     var committedTCB: TCBVersion
     /// SNP_CONFIG's REPORTED_TCB; nil for the committed one.

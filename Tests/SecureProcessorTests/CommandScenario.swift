@@ -36,7 +36,7 @@ final class CommandScenario {
         buffer = typed.bytes
     }
 
-    func changeGuest(_ pfn: PFN = TestPage.context, _ change: @Sendable (inout GuestContext) -> Void) {
+    func changeGuest(_ pfn: PFN = TestPage.context, _ change: @Sendable (inout GuestRecord) -> Void) {
         platform.firmware.withFirmware { firmware in
             guard var guest = firmware.guests[pfn] else { return }
             change(&guest)

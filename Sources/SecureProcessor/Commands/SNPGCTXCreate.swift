@@ -17,7 +17,7 @@ extension Firmware {
         let pfn = frame(of: buffer.context)
         guard memory.contains(pfn) else { throw .invalidConfig }
         memory.zero(pfn, key: contextKey)
-        guests[pfn] = GuestContext(
+        guests[pfn] = GuestRecord(
             vek: random(16), launchTCB: committedTCB, firmwareVersion: configuration.version)
         entry.vmsa = true
         rmp.firmwareWrite(pfn, entry)

@@ -41,7 +41,7 @@ extension Firmware {
     }
 
     /// Leaves in a frame what the guest is to find there, stored under the guest's key.
-    mutating func install(_ pfn: PFN, type: PageType, guest: GuestContext, key: KeyID) {
+    mutating func install(_ pfn: PFN, type: PageType, guest: GuestRecord, key: KeyID) {
         switch type {
         case .zero: memory.zero(pfn, key: key)
         case .secrets: memory.store(secretsPage(guest).encoded, at: pfn.address, key: key)
@@ -56,7 +56,7 @@ extension Firmware {
     }
 
     /// The secrets page of a guest.
-    func secretsPage(_ guest: GuestContext) -> SecretsPage {
+    func secretsPage(_ guest: GuestRecord) -> SecretsPage {
         SecretsPage(
             initialMigrationImage: guest.initialMigrationImage, fms: machine.product.signature, gosvw: guest.gosvw,
             vmpck: guest.vmpck, vmsaTweakBitmap: VMSAFixUp.tweakBitmap, tscFactor: TSC.factor)

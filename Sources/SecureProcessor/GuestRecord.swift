@@ -17,7 +17,7 @@ enum Activation: Hashable {
 }
 
 /// The content of a guest context page.
-struct GuestContext {
+struct GuestRecord {
     var state = GuestState.initialized
     var activation = Activation.inactive
     var asid = ASID.host
