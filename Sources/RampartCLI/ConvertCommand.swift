@@ -37,6 +37,15 @@ struct ConvertCommand: ParsableCommand {
     @Option(help: ArgumentHelp("File with a list of conversions.", valueName: "file"))
     var plan: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Largest folio of the backing memory, 2^order pages: 0 to 9, or 18 for 1 GiB (default: the page size).",
+            valueName: "order"))
+    var folioOrder: UInt8?
+
+    @Option(help: ArgumentHelp("Make the n-th RMPUPDATE fail for good, counted from 1.", valueName: "n"))
+    var failRmpupdate: UInt64?
+
     @Flag(help: "Print JSON.")
     var json = false
 
@@ -51,7 +60,13 @@ struct ConvertCommand: ParsableCommand {
         if let plan {
             do { list = try ConversionList.load(plan, memory: memory) } catch { throw InputError("\(error)") }
         }
-        return ConvertRequest(memory: memory, pageSize: pageSize, policy: policy, list: list)
+        if let folioOrder, folioOrder > 9, folioOrder != 18 {
+            throw CommandFailure.usage("--folio-order \(folioOrder) is not an order of folios. Use 0 to 9, or 18.")
+        }
+        guard failRmpupdate != 0 else { throw CommandFailure.usage("--fail-rmpupdate counts from 1.") }
+        return ConvertRequest(
+            memory: memory, pageSize: pageSize, policy: policy, list: list, folioOrder: folioOrder,
+            failingUpdate: failRmpupdate)
     }
 
     func outcome(_ report: ConvertReport) -> CommandOutcome {
@@ -105,4 +120,8 @@ extension ConvertStepReport {
             ("failure", failure.map { .string($0) } ?? .null), ("counts", counts.json), ("nanoseconds", duration.json),
         ])
     }
+}
+
+extension ConvertCommand: OutcomeCommand {
+    func perform() throws -> CommandOutcome { outcome(try convert(request(), progress: Progress.show)) }
 }

@@ -78,3 +78,13 @@ extension LaunchReport {
         ])
     }
 }
+
+extension LaunchCommand: OutcomeCommand {
+    func perform() throws -> CommandOutcome {
+        do {
+            return outcome(try launch(request(), progress: Progress.show))
+        } catch let failure as LaunchFailure {
+            throw CommandFailure(failure)
+        }
+    }
+}

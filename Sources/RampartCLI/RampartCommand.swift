@@ -14,7 +14,7 @@ public struct RampartCommand: ParsableCommand {
             inconclusive.
             """,
         version: RampartVersion.string,
-        subcommands: [MeasureCommand.self, DoctorCommand.self])
+        subcommands: [LaunchCommand.self, ConvertCommand.self, MeasureCommand.self, DoctorCommand.self])
 
     /// Makes the command; the parser fills it.
     public init() {}
@@ -52,6 +52,7 @@ extension RampartCommand {
     /// Runs the program with the process's arguments, prints, and ends the process.
     public static func start() -> Never {
         let outcome = execute(Array(CommandLine.arguments.dropFirst()))
+        Progress.clear()
         StandardStream.error.send(outcome.diagnostics)
         guard StandardStream.output.send(outcome.output) else {
             StandardStream.error.send("Error: cannot write standard output. Make room, or keep the reader open.\n")

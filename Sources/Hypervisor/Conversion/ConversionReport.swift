@@ -26,6 +26,21 @@ public struct ConversionCounts: Hashable, Sendable {
     /// Makes zero counts.
     public init() {}
 
+    /// What was added since an earlier reading.
+    public func since(_ earlier: Self) -> Self {
+        var delta = self
+        delta.madePrivate &-= earlier.madePrivate
+        delta.madeShared &-= earlier.madeShared
+        delta.skipped &-= earlier.skipped
+        delta.rmp -= earlier.rmp
+        delta.directMapSplits &-= earlier.directMapSplits
+        delta.directMapCollapses &-= earlier.directMapCollapses
+        delta.zaps &-= earlier.zaps
+        delta.tlbFlushes &-= earlier.tlbFlushes
+        delta.rolledBack &-= earlier.rolledBack
+        return delta
+    }
+
     /// Adds another conversion's counts.
     public static func += (a: inout Self, b: Self) {
         a.madePrivate &+= b.madePrivate

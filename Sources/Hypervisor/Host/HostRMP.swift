@@ -18,6 +18,13 @@ public struct RMPCounts: Hashable, Sendable {
     /// Makes zero counts.
     public init() {}
 
+    static func -= (a: inout Self, b: Self) {
+        a.updates &-= b.updates
+        a.psmashes &-= b.psmashes
+        a.retries &-= b.retries
+        a.failures &-= b.failures
+    }
+
     static func += (a: inout Self, b: Self) {
         a.updates &+= b.updates
         a.psmashes &+= b.psmashes

@@ -28,6 +28,7 @@ public final class FirmwareDriver: @unchecked Sendable {
     private let directMap: DirectMap
     private let lock = Lock(.mailbox)
     private var isDead = false
+    private var sentCommands: UInt64 = 0
     /// The page that holds command buffers: ordinary host memory, since firmware only reads it.
     private let commandPage: PFN
 
@@ -54,6 +55,7 @@ public final class FirmwareDriver: @unchecked Sendable {
                 address = commandPage.address
                 do { try access.store(buffer, at: address) } catch { throw .noMemory }
             }
+            sentCommands += 1
             machine.mailbox.writeAddress(address)
             machine.mailbox.writeCommand(UInt32(command.rawValue) << 16 | 1)
             let response = machine.mailbox.readResponse()
@@ -65,6 +67,9 @@ public final class FirmwareDriver: @unchecked Sendable {
             guard status == .success else { throw .status(status) }
         }
     }
+
+    /// How many commands have been sent.
+    public var commandCount: UInt64 { lock.withLock { sentCommands } }
 
     /// Sends a command with a buffer of the firmware ABI.
     ///

@@ -22,13 +22,22 @@ public struct ConvertRequest: Hashable, Sendable {
     public var policy: PolicyName
     /// What to convert; nil to make all memory private and then shared again.
     public var list: ConversionList?
+    /// The largest folio of the backing memory, 2^order pages.
+    public var folioOrder: UInt8
+    /// Which RMPUPDATE is to fail for good, counted from 1; nil for none.
+    public var failingUpdate: UInt64?
 
-    /// Makes a request.
-    public init(memory: ByteSize, pageSize: PageSize, policy: PolicyName, list: ConversionList?) {
+    /// Makes a request. Without an order, folios are of the page size.
+    public init(
+        memory: ByteSize, pageSize: PageSize, policy: PolicyName, list: ConversionList?, folioOrder: UInt8? = nil,
+        failingUpdate: UInt64? = nil
+    ) {
         self.memory = memory
         self.pageSize = pageSize
         self.policy = policy
         self.list = list
+        self.folioOrder = folioOrder ?? (pageSize == .size2M ? 9 : 0)
+        self.failingUpdate = failingUpdate
     }
 }
 
