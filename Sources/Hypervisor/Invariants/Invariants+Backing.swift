@@ -4,8 +4,9 @@ internal import Machine
 internal import SNPArchitecture
 
 extension VirtualMachine {
-    /// Every assigned backing page is this guest's at its address. Under an eager policy a backed page is assigned exactly
-    /// when its attribute is private; under a lazy one only a private page may become assigned, and it stays so until freed.
+    /// Every assigned backing page is this guest's at its address. Under an eager policy only a page with the private
+    /// attribute is assigned, and every one that was backed before it became private is; under a lazy one only a private page
+    /// may become assigned, and it stays so until freed.
     func checkBacking(_ findings: inout Findings) {
         guard kind == .snp, let asid else { return }
         for slot in slots {
@@ -15,7 +16,7 @@ extension VirtualMachine {
                 _ = range.forEachExtent(file) { extent in
                     extent.forEachRegion { region in
                         guard !findings.isFull else { return }
-                        check(region, run.attribute, asid, &findings)
+                        check(region, run.attribute, asid, !file.isBackedLate, &findings)
                     }
                 }
             }
@@ -23,10 +24,12 @@ extension VirtualMachine {
     }
 
     /// One extent within one 2 MiB region of host frames, of one attribute.
-    private func check(_ extent: Extent, _ attribute: MemoryAttribute, _ asid: ASID, _ findings: inout Findings) {
+    private func check(
+        _ extent: Extent, _ attribute: MemoryAttribute, _ asid: ASID, _ isBackedFirst: Bool, _ findings: inout Findings
+    ) {
         let rmp = host.machine.rmp
         let head = rmp.entry(extent.pfn.aligned(down: .size2M))
-        let mustBeAssigned = policy.isEager && attribute == .private
+        let mustBeAssigned = policy.isEager && attribute == .private && isBackedFirst
         if !head.assigned, head.subpageCount == 0 {
             if mustBeAssigned { findings.add(7, "\(extent.gfn) (\(extent.count) pages) is private and its frames are not assigned") }
             return

@@ -18,6 +18,8 @@ public final class GuestMemory: @unchecked Sendable {
     var bindings: [MemorySlot] = []
     /// The machine it belongs to; gone once that is destroyed.
     weak var machine: VirtualMachine?
+    /// Some page was backed after its guest frame had become private, and is assigned only by a fault: for the invariants.
+    var isBackedLate = false
 
     init(byteCount: UInt64, folioOrder: UInt8, machine: VirtualMachine) throws(MachineError) {
         self.byteCount = byteCount
@@ -121,9 +123,18 @@ extension VirtualMachine {
             guard let block = host.allocator.allocate(order: order) else { continue }
             let folio = Folio(index: start, pfn: block.pfn, order: order, isCleared: block.isFresh)
             file.folios.insert(folio)
+            noteBacking(file, folio)
             return folio
         }
         throw .noMemory
+    }
+
+    /// Remembers that a folio came after the conversion of its guest frames.
+    func noteBacking(_ file: GuestMemory, _ folio: Folio) {
+        guard !file.isBackedLate else { return }
+        for frames in file.bindings.compactMap({ $0.frames(backedBy: folio.index..<folio.index + folio.pageCount) }) {
+            if nested.lock.withLock({ !attributes.isUniform(frames, .shared) }) { file.isBackedLate = true }
+        }
     }
 
     private func isAnythingBacked(_ file: GuestMemory, _ range: Range<UInt64>) -> Bool {
