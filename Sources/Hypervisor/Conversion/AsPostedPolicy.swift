@@ -2,7 +2,8 @@
 //
 // Its defects: a folio of order 1 to 8 has only its first page converted and the rest skipped; a 1 GiB folio has 2 MiB
 // converted; the host frame's alignment is not looked at; a backing error of any kind counts as "nothing to do"; PSMASH is
-// not retried; a failure leaves the range half converted and the attributes saying otherwise; the direct map is not split.
+// not retried; a failure leaves the range half converted and the attributes saying otherwise; the direct map is not split; a page that was
+// not backed when its attribute changed is never assigned.
 
 public import SNPArchitecture
 
@@ -16,6 +17,8 @@ public struct AsPostedPolicy: ConversionPolicy {
     public var name: String { "asPosted" }
     /// True: it means to be.
     public var isEager: Bool { true }
+    /// False: the patch knows of no other place to assign a page.
+    public var preparesAtFault: Bool { false }
     /// True: nothing takes the attributes back.
     public var storesAttributesOnFailure: Bool { true }
 

@@ -35,6 +35,9 @@ public protocol ConversionPolicy: Sendable {
         counts: inout ConversionCounts
     ) throws(ConversionFailure)
 
+    /// Whether a fault on a private page whose frame is not assigned yet assigns it.
+    var preparesAtFault: Bool { get }
+
     /// Whether attributes are stored even when `convert` fails.
     var storesAttributesOnFailure: Bool { get }
 }
@@ -51,6 +54,8 @@ public struct LazyPolicy: ConversionPolicy {
     public var isEager: Bool { false }
     /// False; nothing fails here.
     public var storesAttributesOnFailure: Bool { false }
+    /// True.
+    public var preparesAtFault: Bool { true }
     /// Refuses nothing.
     public func check(_ machine: VirtualMachine, _ ranges: [SlotRange]) {}
     /// Does nothing: the caller has zapped the range and will store the attribute.

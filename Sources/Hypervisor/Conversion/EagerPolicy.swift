@@ -12,6 +12,8 @@ public struct EagerPolicy: ConversionPolicy {
     public var name: String { "eager" }
     /// True.
     public var isEager: Bool { true }
+    /// True: a page that was not backed when its attribute changed is assigned at its first fault.
+    public var preparesAtFault: Bool { true }
     /// False: attributes say exactly which frames were converted.
     public var storesAttributesOnFailure: Bool { false }
 

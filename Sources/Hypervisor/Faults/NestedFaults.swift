@@ -128,6 +128,7 @@ extension VirtualMachine {
             guard entry.asid == asid, entry.gfn == gfn else { throw .invalidArgument }
             return entry.pageSize
         }
+        guard policy.preparesAtFault else { throw .badAddress }
         let large = !entry.regionHasAssignedPages && allows2M(gfn, pfn, folio, slot)
         let size: PageSize = large ? .size2M : .size4K
         if !large { counts.directMapSplits &+= try host.directMap.useSmallPages(around: pfn) }

@@ -137,6 +137,11 @@ extension VirtualMachine {
         endInvalidation(slot.frames)
     }
 
+    /// The frame of guest memory behind a guest frame of a slot, or nil if there is none. For tools; takes the lock.
+    public func backingFrame(of gfn: GFN, in slot: MemorySlot) -> PFN? {
+        backing.withLock { slot.guestMemory?.folios.frame(at: slot.guestIndex(of: gfn)) }
+    }
+
     /// The slot that holds a frame. Caller holds `slotsLock` or the nested tables' lock.
     func slot(containing gfn: GFN) -> MemorySlot? {
         var low = 0
