@@ -12,10 +12,11 @@ struct FirmwareFieldTests {
         buffer[.vmpl0] = .all
         buffer[.vmpl1] = [.read]
         buffer[.vmpl3] = .all
-        #expect(buffer.encoded == [
-            0x00, 0x10, 0, 0, 0, 0, 0, 0, 0x17, 0, 0, 0, 0, 0, 0, 0,
-            0x00, 0x00, 0x20, 0, 0, 0, 0, 0, 0, 1, 0, 0x0f, 0, 0, 0, 0,
-        ])
+        #expect(
+            buffer.encoded == [
+                0x00, 0x10, 0, 0, 0, 0, 0, 0, 0x17, 0, 0, 0, 0, 0, 0, 0,
+                0x00, 0x00, 0x20, 0, 0, 0, 0, 0, 0, 1, 0, 0x0f, 0, 0, 0, 0,
+            ])
         #expect(buffer.pageSize == .size2M && buffer.pageType == .zero && buffer[.vmpl1] == .read)
         #expect(buffer[.vmpl0] == [] && buffer.reservedIsZero)
         buffer.pageType = .cpuid

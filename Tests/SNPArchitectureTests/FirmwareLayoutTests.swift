@@ -173,10 +173,11 @@ struct FirmwareLayoutTests {
 
     @Test("the reserved masks are the document's")
     func reservedMasks() {
-        #expect(LaunchUpdateBuffer.reservedMask.prefix(0x20) == [
-            0xff, 0x0f, 0, 0, 0, 0, 0, 0, 0xe0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-            0xff, 0x0f, 0, 0, 0, 0, 0, 0, 0xff, 0, 0, 0, 0xff, 0xff, 0xff, 0xff,
-        ])
+        #expect(
+            LaunchUpdateBuffer.reservedMask.prefix(0x20) == [
+                0xff, 0x0f, 0, 0, 0, 0, 0, 0, 0xe0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                0xff, 0x0f, 0, 0, 0, 0, 0, 0, 0xff, 0, 0, 0, 0xff, 0xff, 0xff, 0xff,
+            ])
         #expect(PageReclaimBuffer.reservedMask == [0xfe, 0x0f, 0, 0, 0, 0, 0, 0])
         #expect(LaunchFinishBuffer.reservedMask[0x18..<0x20] == [0xf8, 255, 255, 255, 255, 255, 255, 255])
         #expect(LaunchFinishBuffer.reservedMask[0x08..<0x18].allSatisfy { $0 == 0 })

@@ -29,13 +29,17 @@ struct CPUIDPageTests {
         Case("leaf 0: clamped to 0x10", CPUIDFunction(eaxIn: 0, eax: 0x20)) { $0.eax = 0x10 },
         Case("leaf 1: an older part", CPUIDFunction(eaxIn: 1, eax: 0x0080_0f12, ebx: 0x0010_0800)),
         Case("leaf 1: a newer part", CPUIDFunction(eaxIn: 1, eax: 0x00b0_0f21, ebx: 0x800)) { $0.eax = 0x00a1_0f11 },
-        Case("leaf 1: CLFLUSH size", CPUIDFunction(eaxIn: 1, eax: 0x00a1_0f11, ebx: 0x1234_1005)) { $0.ebx = 0x1234_0800 },
+        Case("leaf 1: CLFLUSH size", CPUIDFunction(eaxIn: 1, eax: 0x00a1_0f11, ebx: 0x1234_1005)) {
+            $0.ebx = 0x1234_0800
+        },
         Case("leaf 1: OSXSAVE and hypervisor", CPUIDFunction(eaxIn: 1, eax: 0, ebx: 0x800, ecx: 0x8800_0000)),
         Case("leaf 1: MONITOR, VME bit", CPUIDFunction(eaxIn: 1, eax: 0, ebx: 0x800, ecx: 0x8, edx: 0xffff_ffff)) {
             $0.ecx = 0x8
             $0.edx = 0x178b_fbff
         },
-        Case("leaf 1: ecx subset", CPUIDFunction(eaxIn: 1, eax: 0, ebx: 0x800, ecx: 0xffff_ffff)) { $0.ecx = 0xfefa_320b },
+        Case("leaf 1: ecx subset", CPUIDFunction(eaxIn: 1, eax: 0, ebx: 0x800, ecx: 0xffff_ffff)) {
+            $0.ecx = 0xfefa_320b
+        },
         Case("leaf 1: reserved eax", CPUIDFunction(eaxIn: 1, eax: 0x1000_1f11, ebx: 0x800)) { $0.eax = 0xf11 },
         Case("leaf 1 with a subleaf is unknown", CPUIDFunction(eaxIn: 1, ecxIn: 1, eax: 1)) { $0.eax = 0 },
         Case("leaf 0x1f is unknown", CPUIDFunction(eaxIn: 0x1f, eax: 1, ebx: 2, ecx: 3, edx: 4)) {
@@ -71,7 +75,9 @@ struct CPUIDPageTests {
         Case("80000008: address sizes", CPUIDFunction(eaxIn: 0x8000_0008, eax: 0x0140_4040, edx: 0x0203_0009)) {
             ($0.eax, $0.edx) = (0x0040_3934, 0x0201_0007)
         },
-        Case("8000001f: C-bit position", CPUIDFunction(eaxIn: 0x8000_001f, eax: 0xffff_ffff, ebx: 0x51ef, ecx: 5, edx: 6)) {
+        Case(
+            "8000001f: C-bit position", CPUIDFunction(eaxIn: 0x8000_001f, eax: 0xffff_ffff, ebx: 0x51ef, ecx: 5, edx: 6)
+        ) {
             ($0.eax, $0.ebx) = (0x030f_ffff, 0x41f3)
         },
         Case("80000022: counters", CPUIDFunction(eaxIn: 0x8000_0022, eax: 0xf, ebx: 0xffff_ffff, edx: 1)) {

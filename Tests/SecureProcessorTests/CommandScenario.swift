@@ -2,6 +2,7 @@
 
 import Machine
 import SNPArchitecture
+
 @testable import SecureProcessor
 
 /// A platform, a command and its buffer, ready to run.

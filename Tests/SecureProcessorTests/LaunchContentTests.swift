@@ -104,7 +104,8 @@ struct LaunchContentTests {
         var changed = 0
         for index in 0..<512 where index * 8 != 0x300 && index * 8 != 0x388 {
             let covered = VMSAFixUp.tweakBitmap[index / 8] >> UInt8(index % 8) & 1 == 1
-            #expect(quadword(after, index * 8) == quadword(bytes, index * 8) ^ (covered ? nonce : 0), "quadword \(index)")
+            #expect(
+                quadword(after, index * 8) == quadword(bytes, index * 8) ^ (covered ? nonce : 0), "quadword \(index)")
             changed += covered ? 1 : 0
         }
         #expect(changed > 200)

@@ -10,12 +10,30 @@ import Testing
 @Suite("Launch digest")
 struct LaunchDigestTests {
     static let known: [(type: PageType, gpa: UInt64, digest: String)] = [
-        (.normal, 0xffff_f000, "79d7e453f7b541d04f7f51cccc6f4acca624b7a97430595dd7c98bd8c7a897656a91c611473f137680bd00e9e72e47c4"),
-        (.zero, 0x80_1000, "d784b669471dd077929a207513a4a458243032f4025a5fb3a6ad0a9f7841b875a275fd31fd89f66a01eba1abefb952d6"),
-        (.unmeasured, 0x80_2000, "fd2e553a7746803454af1fd00e665188d996d953e6f6560425aa2f399007d31f5ff3c008ccfce8ad90780c8cb0e4bab0"),
-        (.secrets, 0x80_d000, "de826d44ec0acc0c0473246ffd523b2d2300868f67463003bb04e08832ecc01db9b902daee4884ceadce5a54070aa225"),
-        (.cpuid, 0x80_e000, "100910f252d9d2300729e8f35eeea7fcf5f0548bc13e62ed152faf86ef0299c936cf662624238c67c630fee5d2f80c3e"),
-        (.vmsa, 0xffff_ffff_f000, "20c0bbb369c474e8618f30ec72d296ea8505fab58e5e9f75775f6889f754e5ec2fd29a8baf37894c035e0d835031125a"),
+        (
+            .normal, 0xffff_f000,
+            "79d7e453f7b541d04f7f51cccc6f4acca624b7a97430595dd7c98bd8c7a897656a91c611473f137680bd00e9e72e47c4"
+        ),
+        (
+            .zero, 0x80_1000,
+            "d784b669471dd077929a207513a4a458243032f4025a5fb3a6ad0a9f7841b875a275fd31fd89f66a01eba1abefb952d6"
+        ),
+        (
+            .unmeasured, 0x80_2000,
+            "fd2e553a7746803454af1fd00e665188d996d953e6f6560425aa2f399007d31f5ff3c008ccfce8ad90780c8cb0e4bab0"
+        ),
+        (
+            .secrets, 0x80_d000,
+            "de826d44ec0acc0c0473246ffd523b2d2300868f67463003bb04e08832ecc01db9b902daee4884ceadce5a54070aa225"
+        ),
+        (
+            .cpuid, 0x80_e000,
+            "100910f252d9d2300729e8f35eeea7fcf5f0548bc13e62ed152faf86ef0299c936cf662624238c67c630fee5d2f80c3e"
+        ),
+        (
+            .vmsa, 0xffff_ffff_f000,
+            "20c0bbb369c474e8618f30ec72d296ea8505fab58e5e9f75775f6889f754e5ec2fd29a8baf37894c035e0d835031125a"
+        ),
     ]
 
     /// QEMU's reset state of the bootstrap processor of an EPYC-v4.
@@ -25,8 +43,9 @@ struct LaunchDigestTests {
 
     @Test("a chain of one page of each type gives the known digests")
     func chain() throws {
-        #expect(hex(Array(SHA384.hash(data: Self.vmsa)))
-            == "77920c4c629ff47e90c0e174fc1ad0eb6fa664f88cd4739488058a8c6cb1a77b3856f55378e9518d0da99452d51c553a")
+        #expect(
+            hex(Array(SHA384.hash(data: Self.vmsa)))
+                == "77920c4c629ff47e90c0e174fc1ad0eb6fa664f88cd4739488058a8c6cb1a77b3856f55378e9518d0da99452d51c553a")
         let platform = try TestPlatform()
         try platform.makeGuest()
         #expect(platform.guest?.launchDigest == [UInt8](repeating: 0, count: 48))
@@ -52,8 +71,9 @@ struct LaunchDigestTests {
         let buffer = LaunchUpdateBuffer(
             context: TestPage.context.address, page: TestPage.large.address, size: .size2M, type: .zero)
         #expect(platform.run(buffer) == .success)
-        #expect(platform.guest.map { hex($0.launchDigest) }
-            == "486f227165b308e323ee24622225b050f2478d61d45cfca44fb031f4eabdbe6d8400a1afa6b5dfbcfceb70f317a47856")
+        #expect(
+            platform.guest.map { hex($0.launchDigest) }
+                == "486f227165b308e323ee24622225b050f2478d61d45cfca44fb031f4eabdbe6d8400a1afa6b5dfbcfceb70f317a47856")
         let entry = platform.machine.rmp.entry(TestPage.large)
         #expect(entry.state == .guestValid && entry.pageSize == .size2M)
     }
@@ -72,7 +92,8 @@ struct LaunchDigestTests {
                 let page = TestPage.large + UInt64(index)
                 try platform.assign(page, ASID(5), at: GPA(0x20_0000 + UInt64(index) << 12), size)
                 let status = platform.run(
-                    LaunchUpdateBuffer(context: TestPage.context.address, page: page.address, size: size, type: .normal))
+                    LaunchUpdateBuffer(context: TestPage.context.address, page: page.address, size: size, type: .normal)
+                )
                 #expect(status == .success)
             }
             digests.append(platform.guest?.launchDigest ?? [])
@@ -90,8 +111,9 @@ struct LaunchDigestTests {
             $0[.vmpl3] = .executeUser
         }
         #expect(status == .success)
-        #expect(platform.guest.map { hex($0.launchDigest) }
-            == "a2d97453a9aaa697e0880ddb42d5439cc3131613162f1457bca41813643f9226367a100eaca15c28d4abfb45d31ab3b2")
+        #expect(
+            platform.guest.map { hex($0.launchDigest) }
+                == "a2d97453a9aaa697e0880ddb42d5439cc3131613162f1457bca41813643f9226367a100eaca15c28d4abfb45d31ab3b2")
         #expect(platform.machine.rmp.entry(TestPage.page).permissions == VMPLPermissionSet(rawValue: 0x0402_010f))
     }
 

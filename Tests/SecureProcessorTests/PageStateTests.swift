@@ -58,7 +58,8 @@ struct PageStateTests {
             let pfn = place(row, state, scenario)
             let before = scenario.platform.snapshot()
             let status = scenario.run()
-            let after = scenario.platform.machine.rmp.covers(pfn) ? scenario.platform.machine.rmp.entry(pfn).state : .default
+            let after =
+                scenario.platform.machine.rmp.covers(pfn) ? scenario.platform.machine.rmp.entry(pfn).state : .default
             if cell.hasPrefix(">") {
                 #expect(status == .success, "\(row.testDescription) in \(state)")
                 let expected = Self.abbreviations.firstIndex(of: String(cell.dropFirst())).map { Self.states[$0] }

@@ -59,7 +59,8 @@ struct PlatformTests {
     func hostileRangeList() throws {
         let platform = try TestPlatform(initialized: false)
         let list = RangeList([
-            PageRange(base: SPA(0x800_0000), pageCount: .max), PageRange(base: SPA(0xffff_ffff_ffff_f000), pageCount: .max),
+            PageRange(base: SPA(0x800_0000), pageCount: .max),
+            PageRange(base: SPA(0xffff_ffff_ffff_f000), pageCount: .max),
         ])
         platform.machine.memory.store(list.encoded, at: TestPage.idBlock.address)
         #expect(platform.run(InitExBuffer(initializeRMP: true, rangeList: TestPage.idBlock.address)) == .success)
@@ -167,7 +168,9 @@ struct PlatformTests {
         (0x2000_0000, .invalidConfig), (0x1fff_fffc, .invalidConfig), (0x3ffc_ffff_fff8, .invalidConfig),
     ]
 
-    @Test("a command buffer outside DRAM, in ASEG or in the RMP is refused before anything else", arguments: bufferAddresses)
+    @Test(
+        "a command buffer outside DRAM, in ASEG or in the RMP is refused before anything else",
+        arguments: bufferAddresses)
     func bufferAddress(_ address: UInt64, _ status: FirmwareStatus) throws {
         let platform = try TestPlatform()
         #expect(platform.firmware.execute(.snpDecommission, buffer: SPA(address)) == status)

@@ -2,6 +2,7 @@
 
 import Machine
 import SNPArchitecture
+
 @testable import SecureProcessor
 
 /// The pages that tests use. The first 252 MiB of the machine's 512 MiB have RMP entries.

@@ -2,6 +2,7 @@
 
 import Machine
 import SNPArchitecture
+
 @testable import SecureProcessor
 
 /// Breaks one precondition of a scenario. What others broke before stays broken as far as it can.
@@ -28,7 +29,9 @@ enum Violations {
         "platform-init": { $0.platform.firmware.withFirmware { $0.state = .uninitialized } },
         "platform-uninit": { $0.platform.firmware.withFirmware { $0.state = .initialized } },
         "context": { $0.platform.machine.rmp.firmwareWrite(TestPage.context, firmwareEntry) },
-        "context-outside-rmp": { scenario in scenario.buffer.words[0] = scenario.platform.machine.rmp.base.rawValue + 0x3000 },
+        "context-outside-rmp": { scenario in
+            scenario.buffer.words[0] = scenario.platform.machine.rmp.base.rawValue + 0x3000
+        },
         "asids-clean": { $0.platform.firmware.withFirmware { $0.asids[ASID(9)] = ASIDRecord(dirty: 1) } },
         "guest-launching": { $0.changeGuest { $0.state = .running } },
         "guest-active": { $0.changeGuest { $0.activation = .inactive } },
@@ -156,7 +159,9 @@ enum Violations {
         "SNP_LAUNCH_UPDATE/imi-page": { $0.changeGuest { $0.initialMigrationImage = true } },
         "SNP_LAUNCH_FINISH/no-imi-launch": { $0.changeGuest { $0.initialMigrationImage = true } },
         "SNP_LAUNCH_FINISH/id-block-in-dram": { $0.edit(LaunchFinishBuffer.self) { $0.idBlock = SPA(512 << 20) } },
-        "SNP_LAUNCH_FINISH/id-auth-mappable": { $0.edit(LaunchFinishBuffer.self) { $0.idAuthentication = SPA(1 << 60) } },
+        "SNP_LAUNCH_FINISH/id-auth-mappable": {
+            $0.edit(LaunchFinishBuffer.self) { $0.idAuthentication = SPA(1 << 60) }
+        },
         "SNP_LAUNCH_FINISH/launch-digest": { $0.idBlock?.launchDigest[0] ^= 1 },
         "SNP_LAUNCH_FINISH/policy": { $0.idBlock?.policy.insert(.debugAllowed) },
         "SNP_LAUNCH_FINISH/id-key-algorithm": { $0.idAuthentication?.idKeyAlgorithm = 2 },

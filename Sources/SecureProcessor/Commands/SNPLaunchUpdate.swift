@@ -34,14 +34,19 @@ extension Firmware {
         if type == .cpuid { try checkCPUIDPage(head) }
         var permissions = entry.permissions
         for vmpl in [VMPL.vmpl1, .vmpl2, .vmpl3] { permissions[vmpl] = buffer[vmpl] }
+        var (launchDigest, imageDigest) = (guest.launchDigest, guest.imageDigest)
         for index in 0..<entry.pageSize.pageCount {
             let page = LaunchDigest.Page(
                 type: type, isInitialMigrationImagePage: buffer.isInitialMigrationImagePage, permissions: permissions,
                 gpa: (entry.gfn + index).address)
             if Self.keepsContent.contains(type) { bringToPlain(head + index) }
-            measure(page, contents: contents(of: head + index, type: type), guest: context)
+            let contents = contents(of: head + index, type: type)
+            launchDigest.extend(page, contents: contents)
+            if page.isInitialMigrationImagePage { imageDigest.extend(page, contents: contents) }
             install(head + index, type: type, guest: guest, key: key)
         }
+        guests[context]?.launchDigest = launchDigest
+        guests[context]?.imageDigest = imageDigest
 
         entry.permissions = permissions
         entry.vmsa = type == .vmsa

@@ -73,7 +73,8 @@ extension CPUIDRules {
         row(0x8000_0007, 0, ex(0), su(0x3b), an, su(0x6799)),
         row(0x8000_0008, 0, an, su(0x79be_f35f), an, an, reserved: [0xff00_0000, 0, 0xfffc_0f00, 0]) { function, _ in
             function.eax = clampBytes(function.eax, to: [0x34, 0x39, 0xff, 0xff])
-            function.edx = function.edx & 0xff00_0000 | min(function.edx >> 16 & 0xff, 1) << 16 | min(function.edx & 0xffff, 7)
+            function.edx =
+                function.edx & 0xff00_0000 | min(function.edx >> 16 & 0xff, 1) << 16 | min(function.edx & 0xffff, 7)
         },
         row(0x8000_000a, 0, an, an, ex(0), su(0x1fbf_bcff), reserved: [0xffff_ff00, 0, 0, 0]),
         row(0x8000_0019, 0, an, an, ex(0), ex(0)),

@@ -34,12 +34,6 @@ extension Firmware {
         return LaunchDigest(hash.finalize())
     }
 
-    /// Extends a guest's digests by one page: LD always, IMD if the page belongs to the initial migration image.
-    mutating func measure(_ page: LaunchDigest.Page, contents: LaunchDigest, guest pfn: PFN) {
-        guests[pfn]?.launchDigest.extend(page, contents: contents)
-        if page.isInitialMigrationImagePage { guests[pfn]?.imageDigest.extend(page, contents: contents) }
-    }
-
     /// Leaves in a frame what the guest is to find there, stored under the guest's key.
     mutating func install(_ pfn: PFN, type: PageType, guest: GuestRecord, key: KeyID) {
         switch type {
