@@ -36,7 +36,7 @@ struct PunchHoleTests {
         #expect(guest.privatePages == [0..<1536], "attributes stay")
         #expect(guest.violations == [])
         #expect(guest.fault(605) == .resume)
-        #expect(guest.sizes(604..<607) == ["1 unbacked", "1 4K", "1 unbacked"])
+        #expect(guest.sizes(604..<607) == ["1 host", "1 4K", "1 host"])
         #expect(!guest.entry(605).validated)
         #expect(guest.violations == [])
     }
