@@ -1,5 +1,7 @@
 // Random programs, judged after every operation by the reference model and by the invariants.
 
+import Machine
+import Rampart
 import ReferenceModel
 import SNPArchitecture
 import Testing
@@ -37,7 +39,7 @@ struct RandomProgramTests {
 
     @Test("Without failures", arguments: ModelPolicy.allCases)
     func withoutFailures(policy: ModelPolicy) throws {
-        for seed in UInt64(1)...12 {
+        for seed in TestScale.seeds(12) {
             if let failure = try run(seed: seed, policy, allowsFailures: false, length: 40) {
                 Issue.record(Comment(rawValue: failure))
                 return
@@ -47,7 +49,7 @@ struct RandomProgramTests {
 
     @Test("With RMPUPDATE and PSMASH refused for good", arguments: ModelPolicy.allCases)
     func withFailures(policy: ModelPolicy) throws {
-        for seed in UInt64(101)...112 {
+        for seed in TestScale.seeds(12, from: 100_001) {
             if let failure = try run(seed: seed, policy, allowsFailures: true, length: 40) {
                 Issue.record(Comment(rawValue: failure))
                 return

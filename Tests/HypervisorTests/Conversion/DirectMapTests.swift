@@ -1,0 +1,86 @@
+// The direct map follows the RMP: the host can always write what is its own, and large mappings come back.
+
+import Machine
+import Rampart
+import SNPArchitecture
+import Testing
+
+@testable import Hypervisor
+
+@Suite("Direct map")
+struct DirectMapTests {
+    @Test("1G to 4K when a 4K page becomes private, and back to 1G when it is shared", arguments: [true, false])
+    func splitAndRestore(isEager: Bool) throws {
+        let policy: any ConversionPolicy = isEager ? EagerPolicy() : LazyPolicy()
+        let guest = try TestGuest(pages: 1024, folioOrder: 0, policy: policy, dramByteCount: 2 << 30)
+        try guest.allocate(0..<1024)
+        #expect(guest.level(0) == .level1G)
+        let frames = guest.host.allocator.freeFrameCount
+        try guest.convert(3..<4, to: .private)
+        if !isEager { #expect(guest.fault(3) == .resume) }
+        #expect(guest.entry(3).assigned)
+        #expect(guest.level(3) == .level4K)
+        #expect(guest.host.directMap.level(of: guest.pfn(3).aligned(down: .size2M) + 1024) == .level2M)
+        // The host writes its own neighbours, and not the guest's page.
+        try guest.host.write([1], at: guest.pfn(2).address)
+        try guest.host.write([1], at: guest.pfn(4).address)
+        #expect(throws: Errno.badAddress) { try guest.host.write([1], at: guest.pfn(3).address) }
+        let pfn = guest.pfn(4)
+        if isEager { try guest.convert(3..<4, to: .shared) } else { try guest.punchHole(3..<4) }
+        #expect(guest.host.directMap.level(of: pfn) == .level1G)
+        if isEager { #expect(guest.host.allocator.freeFrameCount == frames, "the tables are given back") }
+    }
+
+    @Test("A 2M page needs no split, and its 2 MiB cannot be written")
+    func largePage() throws {
+        let guest = try TestGuest(dramByteCount: 2 << 30)
+        try guest.allocate(0..<512)
+        let counts = try guest.convert(0..<512, to: .private)
+        #expect(counts.directMapSplits == 0 && guest.level(0) == .level1G)
+        #expect(throws: Errno.badAddress) { try guest.host.write([1], at: guest.pfn(100).address) }
+        try guest.host.write([1], at: (guest.pfn(0) + 512).address)
+    }
+
+    @Test("A region stays small while any page in it is the guest's")
+    func lastPage() throws {
+        let guest = try TestGuest(pages: 512)
+        try guest.allocate(0..<512)
+        try guest.convert(0..<3, to: .private)
+        try guest.convert(0..<1, to: .shared)
+        #expect(guest.level(0) == .level4K)
+        try guest.convert(2..<3, to: .shared)
+        #expect(guest.level(0) == .level4K)
+        let last = try guest.convert(1..<2, to: .shared)
+        #expect(guest.level(0) == .level2M && last.directMapCollapses == 1)
+    }
+
+    @Test("A refused fault leaves the direct map as it was")
+    func refusedFault() throws {
+        let guest = try TestGuest(folioOrder: 0, policy: LazyPolicy())
+        try guest.allocate(0..<2)
+        try guest.convert(0..<1, to: .private)
+        guest.rmp.fail(.rmpUpdate, calls: 1...1, with: .failPermission)
+        let outcome = guest.fault(0)
+        guest.rmp.injection.set(nil)
+        #expect(outcome == .memoryFault(gpa: guest.base.address, byteCount: 4096, isPrivate: true, errno: .invalidArgument))
+        #expect(guest.level(0) == .level2M)
+        #expect(guest.fault(0) == .resume)
+        #expect(guest.level(0) == .level4K)
+    }
+
+    @Test("Punching a hole without a frame for the tables leaks the page and does not strand the host")
+    func punchWithoutTables() throws {
+        let guest = try TestGuest(pages: 512)
+        try guest.allocate(0..<512)
+        try guest.convert(0..<512, to: .private)
+        let (lost, kept) = (guest.pfn(7), guest.pfn(8))
+        let blocks = guest.exhaustMemory()
+        try guest.punchHole(7..<8)
+        #expect(!guest.host.allocator.isFree(lost), "the host could not write it through its 2 MiB mapping")
+        #expect(guest.host.leaked.contains(lost))
+        #expect(guest.vm.causeOfDeath != nil)
+        #expect(guest.rmp.effectiveEntry(kept)?.assigned == true)
+        for block in blocks { guest.host.allocator.free(block.pfn, order: block.order) }
+        #expect(guest.violations == [])
+    }
+}
