@@ -39,22 +39,31 @@ struct Extent {
 }
 
 extension SlotRange {
-    /// Calls `body` with each backed extent, in order; returns how many pages nothing backs.
+    /// Calls `body` with each backed extent, in order; returns how many pages nothing backs. Small folios that follow each
+    /// other in the file and in memory make one extent.
     func forEachExtent<E: Error>(_ file: GuestMemory, _ body: (Extent) throws(E) -> Void) throws(E) -> UInt64 {
         let first = slot.guestIndex(of: frames.lowerBound)
         let end = first + UInt64(frames.count)
         var backed: UInt64 = 0
+        var pending = Extent(gfn: GFN(0), pfn: PFN(0), count: 0, allows2M: false)
         try file.folios.forEach(in: first..<end) { folio throws(E) in
             let low = max(folio.index, first)
             let high = min(folio.index + folio.pageCount, end)
             let gfn = frames.lowerBound + (low - first)
             let pfn = folio.pfn + (low - folio.index)
             backed += high - low
-            try body(
-                Extent(
-                    gfn: gfn, pfn: pfn, count: high - low,
-                    allows2M: folio.order >= 9 && (gfn.rawValue ^ pfn.rawValue) & 511 == 0))
+            if folio.order < 9, !pending.allows2M, pending.count > 0, pending.gfn.rawValue + pending.count == gfn.rawValue,
+                pending.pfn.rawValue + pending.count == pfn.rawValue
+            {
+                pending.count += high - low
+                return
+            }
+            if pending.count > 0 { try body(pending) }
+            pending = Extent(
+                gfn: gfn, pfn: pfn, count: high - low,
+                allows2M: folio.order >= 9 && (gfn.rawValue ^ pfn.rawValue) & 511 == 0)
         }
+        if pending.count > 0 { try body(pending) }
         return UInt64(frames.count) - backed
     }
 }
