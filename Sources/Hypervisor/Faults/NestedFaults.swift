@@ -152,9 +152,10 @@ extension VirtualMachine {
     private func map(_ gfn: GFN, _ target: (PFN, PageLevel), ifStill sequence: UInt64) throws(Errno) -> Bool {
         schedulePoint(.nestedMap)
         return try nested.lock.withLock { () throws(Errno) in
-            guard !nested.isStale(gfn, since: sequence) else { return false }
             let size = target.1.rmpSize
-            try nested.map(gfn.aligned(down: size), target.0.aligned(down: size), target.1)
+            let head = gfn.aligned(down: size)
+            guard !nested.isStale(head..<(head + size.pageCount), since: sequence) else { return false }
+            try nested.map(head, target.0.aligned(down: size), target.1)
             return true
         }
     }

@@ -37,9 +37,10 @@ public final class NestedTables: @unchecked Sendable {
         if active == 0 { activeFrames = nil }
     }
 
-    /// Whether a fault that read `sequence` may not map the frame.
-    func isStale(_ gfn: GFN, since sequence: UInt64) -> Bool {
-        (active > 0 && activeFrames?.contains(gfn) == true) || self.sequence != sequence
+    /// Whether a fault that read `sequence` may not map the frames: all those that the leaf would cover, not only the one
+    /// that faulted.
+    func isStale(_ frames: Range<GFN>, since sequence: UInt64) -> Bool {
+        (active > 0 && activeFrames?.overlaps(frames) == true) || self.sequence != sequence
     }
 
     /// Puts a leaf in place of whatever maps the range now.
