@@ -17,6 +17,8 @@ struct ConversionRun {
 /// The RMPUPDATEs of one conversion, in order of guest frame.
 struct ConversionPlan {
     private(set) var runs: [ConversionRun] = []
+    /// A frame of each 2 MiB region that the direct map keeps small for the plan.
+    var claims: [PFN] = []
 
     mutating func append(_ gfn: GFN, _ pfn: PFN, _ size: PageSize) {
         if let last = runs.last, last.size == size, last.gfn.rawValue + last.count * size.pageCount == gfn.rawValue,

@@ -36,6 +36,7 @@ public struct EagerPolicy: ConversionPolicy {
         counts: inout ConversionCounts
     ) throws(ConversionFailure) {
         var plan = ConversionPlan()
+        defer { machine.releaseDirectMap(plan, &counts) }
         switch attribute {
         case .private:
             try machine.preparePrivate(ranges, asid, &plan, &counts)

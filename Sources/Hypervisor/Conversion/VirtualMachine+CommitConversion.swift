@@ -37,7 +37,6 @@ extension VirtualMachine {
                     leakBacking(of: run.gfn + page &* step, pageCount: step, reason: "RMPUPDATE to shared: \(error.name)")
                 }
             }
-            restoreDirectMap(run, &counts)
         }
         counts.madePrivate = counts.madePrivate >= counts.rolledBack ? counts.madePrivate &- counts.rolledBack : 0
     }
@@ -69,9 +68,7 @@ extension VirtualMachine {
         guard run.count > 0, run.size == .size4K else { return }
         var head = run.pfn.aligned(down: .size2M)
         while head < run.pfn + run.count {
-            if host.rmp.lookup(head)?.regionHasAssignedPages == false {
-                counts.directMapCollapses &+= host.directMap.useLargePages(around: head)
-            }
+            counts.directMapCollapses &+= host.directMap.restore(around: head, host.rmp)
             head = head + 512
         }
     }

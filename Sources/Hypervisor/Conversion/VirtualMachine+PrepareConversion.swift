@@ -46,7 +46,7 @@ extension VirtualMachine {
                 needsSmallMapping = true
             }
         }
-        if needsSmallMapping { try splitDirectMap(extent.pfn, extent.gfn, &counts) }
+        if needsSmallMapping { try splitDirectMap(extent.pfn, extent.gfn, &plan, &counts) }
     }
 
     /// Plans the way to shared. A 2M entry that the range covers whole is one update; one covered in part is smashed here.
@@ -75,7 +75,7 @@ extension VirtualMachine {
                 plan.append(extent.gfn, extent.pfn, .size2M)
                 return
             }
-            try splitDirectMap(extent.pfn, extent.gfn, &counts)
+            try splitDirectMap(extent.pfn, extent.gfn, &plan, &counts)
             do { try host.rmp.smash(extent.pfn, counts: &counts.rmp) } catch {
                 throw ConversionFailure(.invalidArgument, status: error, gfn: extent.gfn)
             }
@@ -103,9 +103,17 @@ extension VirtualMachine {
         }
     }
 
-    private func splitDirectMap(_ pfn: PFN, _ gfn: GFN, _ counts: inout ConversionCounts) throws(ConversionFailure) {
-        do { counts.directMapSplits &+= try host.directMap.useSmallPages(around: pfn) } catch {
+    private func splitDirectMap(
+        _ pfn: PFN, _ gfn: GFN, _ plan: inout ConversionPlan, _ counts: inout ConversionCounts
+    ) throws(ConversionFailure) {
+        do { counts.directMapSplits &+= try host.directMap.claimSmallPages(around: pfn) } catch {
             throw ConversionFailure(error, gfn: gfn)
         }
+        plan.claims.append(pfn)
+    }
+
+    /// Ends what the plan asked of the direct map: regions in which nothing is assigned, after all, are joined again.
+    func releaseDirectMap(_ plan: ConversionPlan, _ counts: inout ConversionCounts) {
+        for pfn in plan.claims { counts.directMapCollapses &+= host.directMap.release(around: pfn, host.rmp) }
     }
 }

@@ -131,7 +131,8 @@ extension VirtualMachine {
         guard policy.preparesAtFault else { throw .badAddress }
         let large = !entry.regionHasAssignedPages && allows2M(gfn, pfn, folio, slot)
         let size: PageSize = large ? .size2M : .size4K
-        if !large { counts.directMapSplits &+= try host.directMap.useSmallPages(around: pfn) }
+        if !large { counts.directMapSplits &+= try host.directMap.claimSmallPages(around: pfn) }
+        defer { if !large { counts.directMapCollapses &+= host.directMap.release(around: pfn, host.rmp) } }
         do throws(RMPStatus) {
             try host.rmp.makePrivate(
                 pfn.aligned(down: size), size, gfn: gfn.aligned(down: size), asid: asid, counts: &counts.rmp)

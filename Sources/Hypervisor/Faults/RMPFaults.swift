@@ -20,9 +20,9 @@ extension VirtualMachine {
             guard let pfn = file.folios.frame(at: slot.guestIndex(of: gfn)), let entry = host.rmp.lookup(pfn),
                 entry.assigned, entry.pageSize == .size2M
             else { return false }
-            guard (try? host.directMap.useSmallPages(around: pfn)).map({ counts.directMapSplits &+= $0 }) != nil else {
-                return false
-            }
+            guard let splits = try? host.directMap.claimSmallPages(around: pfn) else { return false }
+            counts.directMapSplits &+= splits
+            defer { counts.directMapCollapses &+= host.directMap.release(around: pfn, host.rmp) }
             return (try? host.rmp.smash(pfn, counts: &counts.rmp)) != nil
         }
         guard smashed else { return }

@@ -17,6 +17,8 @@ public final class DirectMap: @unchecked Sendable {
     private let lock = Lock(.directMap)
     /// For each GiB, how many of its 2 MiB regions are mapped with 4 KiB pages.
     private var smallRegions: [UInt16]
+    /// How many calls under way rely on a 2 MiB region being mapped with 4 KiB pages, by region.
+    private var claims: [UInt64: Int] = [:]
     private let frameCount: UInt64
 
     init(machine: Machine, allocator: HostPageAllocator) throws(Errno) {
@@ -28,30 +30,54 @@ public final class DirectMap: @unchecked Sendable {
         } catch { throw .noMemory }
     }
 
-    /// Maps the 2 MiB region of a frame with 4 KiB pages. Returns how many mappings were split.
+    /// Maps the 2 MiB region of a frame with 4 KiB pages and keeps it so until `release`: for a caller who is about to make
+    /// 4 KiB RMP entries there. Returns how many mappings were split.
     ///
-    /// - Throws: ENOMEM without a frame for a table
-    public func useSmallPages(around pfn: PFN) throws(Errno) -> UInt64 {
+    /// - Throws: ENOMEM without a frame for a table; then nothing is claimed
+    public func claimSmallPages(around pfn: PFN) throws(Errno) -> UInt64 {
         try lock.withLock { () throws(Errno) in
-            guard let level = table.level(of: pfn), level != .level4K else { return 0 }
-            do { try table.split(pfn, to: .level4K) } catch { throw .noMemory }
-            smallRegions[Int(pfn.rawValue >> 18)] += 1
-            return level == .level1G ? 2 : 1
+            var splits: UInt64 = 0
+            if let level = table.level(of: pfn), level != .level4K {
+                do { try table.split(pfn, to: .level4K) } catch {
+                    joinGigabyte(of: pfn)
+                    throw .noMemory
+                }
+                smallRegions[Int(pfn.rawValue >> 18)] += 1
+                splits = level == .level1G ? 2 : 1
+            }
+            claims[pfn.rawValue >> 9] = (claims[pfn.rawValue >> 9] ?? 0) + 1
+            return splits
         }
     }
 
-    /// Joins the mappings of a frame's 2 MiB region, and of its GiB when all of that is large. The caller knows that nothing
-    /// in the region is assigned. Returns how many joins were made.
-    public func useLargePages(around pfn: PFN) -> UInt64 {
+    /// Ends a claim, and joins the region's mappings if nobody needs them small. Returns how many joins were made.
+    public func release(around pfn: PFN, _ rmp: HostRMP) -> UInt64 {
         lock.withLock {
-            guard table.level(of: pfn) == .level4K, table.collapse(pfn, to: .level2M) else { return 0 }
-            let gigabyte = Int(pfn.rawValue >> 18)
-            smallRegions[gigabyte] -= 1
-            guard smallRegions[gigabyte] == 0, UInt64(gigabyte + 1) << 18 <= frameCount,
-                table.collapse(pfn, to: .level1G)
-            else { return 1 }
-            return 2
+            let left = (claims[pfn.rawValue >> 9] ?? 0) - 1
+            precondition(left >= 0, "a claim is released twice")
+            claims[pfn.rawValue >> 9] = left == 0 ? nil : left
+            return joinIfUnused(pfn, rmp)
         }
+    }
+
+    /// Joins the mappings of a frame's 2 MiB region, and of its GiB when all of that is large, if nothing in the region is
+    /// assigned and nobody is about to assign anything. Returns how many joins were made.
+    public func restore(around pfn: PFN, _ rmp: HostRMP) -> UInt64 {
+        lock.withLock { joinIfUnused(pfn, rmp) }
+    }
+
+    private func joinIfUnused(_ pfn: PFN, _ rmp: HostRMP) -> UInt64 {
+        guard claims[pfn.rawValue >> 9] == nil, table.level(of: pfn) == .level4K,
+            rmp.lookup(pfn)?.regionHasAssignedPages == false, table.collapse(pfn, to: .level2M)
+        else { return 0 }
+        smallRegions[Int(pfn.rawValue >> 18)] -= 1
+        return joinGigabyte(of: pfn) ? 2 : 1
+    }
+
+    @discardableResult
+    private func joinGigabyte(of pfn: PFN) -> Bool {
+        let gigabyte = pfn.rawValue >> 18
+        return smallRegions[Int(gigabyte)] == 0 && (gigabyte + 1) << 18 <= frameCount && table.collapse(pfn, to: .level1G)
     }
 
     /// The level at which a frame is mapped.

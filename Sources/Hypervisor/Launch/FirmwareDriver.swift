@@ -88,6 +88,7 @@ public final class FirmwareDriver: @unchecked Sendable {
     /// - Throws: `.noMemory`, `.pageState`
     public func allocatePage() throws(FirmwareError) -> PFN {
         guard let pfn = allocateUnalignedFrame() else { throw .noMemory }
+        defer { releaseClaim(pfn) }
         do {
             try rmp.makeFirmware(pfn)
             return pfn
@@ -97,7 +98,7 @@ public final class FirmwareDriver: @unchecked Sendable {
         }
     }
 
-    /// Takes a cleared frame that is not 2 MiB aligned, mapped small in the direct map.
+    /// Takes a cleared frame that is not 2 MiB aligned. The direct map keeps it small until `releaseClaim`.
     func allocateUnalignedFrame() -> PFN? {
         guard var block = allocator.allocate(order: 0) else { return nil }
         if block.pfn.isAligned(to: .size2M) {
@@ -107,14 +108,20 @@ public final class FirmwareDriver: @unchecked Sendable {
             guard let second else { return nil }
             block = second
         }
-        guard (try? directMap.useSmallPages(around: block.pfn)) != nil,
-            (try? access.clear(block.pfn)) != nil
-        else {
+        guard (try? directMap.claimSmallPages(around: block.pfn)) != nil else {
+            allocator.free(block.pfn, order: 0)
+            return nil
+        }
+        guard (try? access.clear(block.pfn)) != nil else {
+            releaseClaim(block.pfn)
             allocator.free(block.pfn, order: 0)
             return nil
         }
         return block.pfn
     }
+
+    /// The caller of `allocateUnalignedFrame` has made its RMP entry, or has failed to.
+    func releaseClaim(_ pfn: PFN) { _ = directMap.release(around: pfn, rmp) }
 
     /// Takes a page back from firmware and frees it: PAGE_RECLAIM, then RMPUPDATE. What does not come back is leaked.
     ///
@@ -138,7 +145,7 @@ public final class FirmwareDriver: @unchecked Sendable {
     }
 
     func giveBack(_ pfn: PFN) {
-        if rmp.lookup(pfn)?.regionHasAssignedPages == false { _ = directMap.useLargePages(around: pfn) }
+        _ = directMap.restore(around: pfn, rmp)
         allocator.free(pfn, order: 0)
     }
 }

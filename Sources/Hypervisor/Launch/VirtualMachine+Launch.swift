@@ -91,7 +91,8 @@ extension VirtualMachine {
             var pages: [PFN] = []
             defer { for page in pages { host.allocator.free(page, order: 0) } }
             if let block = request.idBlock, let authentication = request.idAuthentication {
-                pages = [try hostPage(block), try hostPage(authentication)]
+                pages.append(try hostPage(block))
+                pages.append(try hostPage(authentication))
                 buffer.idBlockIsEnabled = true
                 buffer.authorKeyIsEnabled = request.authorKeyIsEnabled
                 buffer.idBlock = pages[0].address
@@ -123,9 +124,13 @@ extension VirtualMachine {
         guard let asid = launch.asid, let pfn = host.firmware.allocateUnalignedFrame() else {
             throw SEVCommandError(.noMemory)
         }
+        defer { host.firmware.releaseClaim(pfn) }
         var state = cpu.initialState
         state.sevFeatures = SEVFeatures(rawValue: launch.vmsaFeatures)
-        do throws(Errno) { try host.write(state.bytes, at: pfn.address) } catch { throw SEVCommandError(error) }
+        do throws(Errno) { try host.write(state.bytes, at: pfn.address) } catch {
+            host.firmware.giveBack(pfn)
+            throw SEVCommandError(error)
+        }
         var counts = RMPCounts()
         defer { host.rmp.record(counts) }
         do throws(RMPStatus) {

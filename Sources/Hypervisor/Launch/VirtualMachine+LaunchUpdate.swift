@@ -121,7 +121,8 @@ extension VirtualMachine {
             else { throw SEVCommandError(.ioError) }
         }
         do throws(Errno) {
-            counts.directMapSplits &+= try host.directMap.useSmallPages(around: pfn)
+            counts.directMapSplits &+= try host.directMap.claimSmallPages(around: pfn)
+            defer { counts.directMapCollapses &+= host.directMap.release(around: pfn, host.rmp) }
             do throws(RMPStatus) {
                 if entry.assigned, entry.pageSize == .size2M { try host.rmp.smash(pfn, counts: &counts.rmp) }
                 if entry.assigned { try host.rmp.makeShared(pfn, .size4K, counts: &counts.rmp) }
@@ -139,6 +140,7 @@ extension VirtualMachine {
             kill("a page that firmware refused could not be reclaimed: \(error)")
             return
         }
+        _ = host.directMap.restore(around: pfn, host.rmp)
         if request.type == .cpuid, error == .status(.invalidParam) {
             request.source = host.machine.memory.bytes(pfn.address, count: 4096)
         }

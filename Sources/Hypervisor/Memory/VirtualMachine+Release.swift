@@ -42,11 +42,14 @@ extension VirtualMachine {
     private func takeBackPage(_ pfn: PFN, _ counts: inout ConversionCounts) -> Bool {
         guard let entry = host.rmp.lookup(pfn), entry.assigned else { return true }
         if entry.pageSize == .size2M {
-            do throws(RMPStatus) {
-                // The rest of the region stays the guest's, in 4 KiB entries: the host must map it small to write beside it.
-                counts.directMapSplits &+= (try? host.directMap.useSmallPages(around: pfn)) ?? 0
-                try host.rmp.smash(pfn, counts: &counts.rmp)
-            } catch {
+            // The rest of the region stays the guest's, in 4 KiB entries: the host must map it small to write beside it.
+            guard let splits = try? host.directMap.claimSmallPages(around: pfn) else {
+                leak(pfn, .size4K, "no table for the direct map")
+                return false
+            }
+            counts.directMapSplits &+= splits
+            defer { counts.directMapCollapses &+= host.directMap.release(around: pfn, host.rmp) }
+            do { try host.rmp.smash(pfn, counts: &counts.rmp) } catch {
                 leak(pfn, .size4K, "PSMASH: \(error.name)")
                 return false
             }

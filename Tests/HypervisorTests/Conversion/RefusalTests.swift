@@ -24,7 +24,7 @@ struct RefusalTests {
     private func place(_ obstacle: Obstacle, _ page: UInt64, of guest: TestGuest) throws {
         var counts = RMPCounts()
         let (pfn, gfn, asid) = (guest.pfn(page), guest.base + page, try #require(guest.vm.asid))
-        _ = try guest.host.directMap.useSmallPages(around: pfn)
+        _ = try guest.host.directMap.claimSmallPages(around: pfn)
         switch obstacle {
         case .otherASID: try guest.host.rmp.makePrivate(pfn, .size4K, gfn: gfn, asid: ASID(77), counts: &counts)
         case .otherAddress: try guest.host.rmp.makePrivate(pfn, .size4K, gfn: gfn + 1, asid: asid, counts: &counts)
