@@ -39,6 +39,7 @@ public final class VirtualMachine: @unchecked Sendable {
     var virtualCPUs: [VirtualCPU] = []
     var launch = LaunchState()
     private let dead = Mutex<String?>(nil)
+    private let destroyed = Mutex(false)
     private let totals = Mutex(ConversionCounts())
 
     /// KVM_CREATE_VM.
@@ -72,8 +73,11 @@ public final class VirtualMachine: @unchecked Sendable {
     /// - Spec: Linux: `KVM_BUG_ON()`
     func kill(_ reason: String) { dead.withLock { $0 = $0 ?? reason } }
 
+    /// Neither dead nor destroyed.
+    var isAlive: Bool { causeOfDeath == nil && !destroyed.withLock { $0 } }
+
     func checkAlive() throws(Errno) {
-        guard causeOfDeath == nil else { throw .ioError }
+        guard isAlive else { throw .ioError }
     }
 
     // MARK: Reading, for tools and tests
@@ -97,10 +101,18 @@ public final class VirtualMachine: @unchecked Sendable {
     /// The memory slots, by guest frame.
     public var memorySlots: [MemorySlot] { slotsLock.withLock { slots } }
 
-    /// Destroys the machine: virtual CPUs, mappings, guest memory, firmware context, ASID.
+    /// Destroys the machine: virtual CPUs, mappings, guest memory, firmware context, ASID. Later calls get EIO; a second
+    /// destruction is nothing to do.
     public func destroy() {
+        let isFirst = destroyed.withLock { gone in
+            defer { gone = true }
+            return !gone
+        }
+        guard isFirst else { return }
         slotsLock.withLock {
-            for slot in slots { zapForDestruction(slot.frames) }
+            let frames = slots.map(\.frames)
+            // Faults in flight map nothing until all is gone, and then find the machine destroyed.
+            for frames in frames { beginInvalidation(frames) }
             backing.withLock {
                 for file in guestMemories {
                     file.bindings.removeAll()
@@ -109,14 +121,10 @@ public final class VirtualMachine: @unchecked Sendable {
                 guestMemories.removeAll()
             }
             nested.lock.withLock { slots.removeAll() }
+            for frames in frames { endInvalidation(frames) }
         }
         tearDownLaunch()
         nested.destroy()
-    }
-
-    private func zapForDestruction(_ frames: Range<GFN>) {
-        beginInvalidation(frames)
-        endInvalidation(frames)
     }
 }
 

@@ -15,7 +15,7 @@ extension VirtualMachine {
     public func setMemoryAttributes(
         _ gpa: GPA, byteCount: UInt64, to attribute: MemoryAttribute, flags: UInt64 = 0
     ) throws(ConversionFailure) -> ConversionCounts {
-        guard causeOfDeath == nil else { throw ConversionFailure(.ioError) }
+        guard isAlive else { throw ConversionFailure(.ioError) }
         guard flags == 0, byteCount > 0, let end = gpa.advanced(checked: byteCount), end > gpa,
             gpa.pageOffset == 0, end.pageOffset == 0, end.frame.rawValue <= 1 << UInt64(MemoryAttributes.frameBits)
         else { throw ConversionFailure(.invalidArgument) }

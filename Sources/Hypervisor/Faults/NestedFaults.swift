@@ -24,8 +24,8 @@ extension VirtualMachine {
     ///   - error: EXITINFO1
     /// - Spec: patches 37, 38, 44, 49 of the series; Linux: `npf_interception()`, `kvm_mmu_faultin_pfn()`
     public func handleNestedPageFault(_ gpa: GPA, _ error: PageFaultError) -> FaultOutcome {
-        guard causeOfDeath == nil else { return .failed(.ioError) }
         while true {
+            guard isAlive else { return .failed(.ioError) }
             let (outcome, isStale) = faultIn(gpa, isPrivate: kind == .snp && error.contains(.encrypted))
             if isStale {
                 schedulePoint(.yield)
@@ -59,7 +59,10 @@ extension VirtualMachine {
         while gfn < end.frame {
             let isPrivate = attribute(of: gfn) == .private
             let (outcome, isStale) = faultIn(gfn.address, isPrivate: isPrivate)
-            if isStale { continue }
+            if isStale {
+                try checkAlive()
+                continue
+            }
             guard outcome == .resume else {
                 if gfn > gpa.frame { break }
                 switch outcome {
@@ -104,7 +107,7 @@ extension VirtualMachine {
         var counts = ConversionCounts()
         defer { record(counts) }
         return try backing.withLock { () throws(Errno) in
-            guard nested.lock.withLock({ attributes.attribute(of: gfn) }) == .private else { return nil }
+            guard isAlive, nested.lock.withLock({ attributes.attribute(of: gfn) }) == .private else { return nil }
             let index = slot.guestIndex(of: gfn)
             guard let folio = try backingFolio(file, index, allocate: true) else { throw .noMemory }
             let pfn = folio.pfn + (index - folio.index)

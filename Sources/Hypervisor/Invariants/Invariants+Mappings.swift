@@ -7,6 +7,7 @@ extension VirtualMachine {
     /// 1: a mapping of a private frame has an RMP entry of this guest, at this address; at rest the sizes agree.
     /// 2: a mapping of a shared frame has no assigned page under it.
     func checkMappings(_ moment: InvariantMoment, _ findings: inout Findings) {
+        guard !nested.isDestroyed else { return }
         nested.table.table.forEachLeaf { frame, mapping in
             guard !findings.isFull else { return }
             let gfn = GFN(frame)

@@ -193,7 +193,7 @@ extension VirtualMachine {
     }
 
     func checkAliveForSEV() throws(SEVCommandError) {
-        guard causeOfDeath == nil else { throw SEVCommandError(.ioError) }
+        guard isAlive else { throw SEVCommandError(.ioError) }
     }
 }
 

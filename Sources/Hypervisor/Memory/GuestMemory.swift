@@ -59,6 +59,7 @@ extension VirtualMachine {
         let range = try pages(offset, byteCount, of: file)
         guard range.upperBound <= file.pageCount else { throw .invalidArgument }
         try backing.withLock { () throws(Errno) in
+            try checkAlive()
             var index = range.lowerBound
             while index < range.upperBound {
                 if let folio = file.folios.folio(at: index) {

@@ -15,6 +15,8 @@ public final class NestedTables: @unchecked Sendable {
     /// Invalidations under way, with their union of frames.
     private var active = 0
     private var activeFrames: Range<GFN>?
+    /// The tables are given back.
+    private(set) var isDestroyed = false
 
     init(host: Host) throws(Errno) {
         do {
@@ -28,7 +30,7 @@ public final class NestedTables: @unchecked Sendable {
         activeFrames = activeFrames.map {
             min($0.lowerBound, frames.lowerBound)..<max($0.upperBound, frames.upperBound)
         } ?? frames
-        return UInt64(table.zap(frames))
+        return isDestroyed ? 0 : UInt64(table.zap(frames))
     }
 
     func end() {
@@ -40,7 +42,7 @@ public final class NestedTables: @unchecked Sendable {
     /// Whether a fault that read `sequence` may not map the frames: all those that the leaf would cover, not only the one
     /// that faulted.
     func isStale(_ frames: Range<GFN>, since sequence: UInt64) -> Bool {
-        (active > 0 && activeFrames?.overlaps(frames) == true) || self.sequence != sequence
+        isDestroyed || (active > 0 && activeFrames?.overlaps(frames) == true) || self.sequence != sequence
     }
 
     /// Puts a leaf in place of whatever maps the range now.
@@ -58,9 +60,15 @@ public final class NestedTables: @unchecked Sendable {
     }
 
     /// How a frame is mapped, or nil. For tools and tests; takes the lock.
-    public func mapping(of gfn: GFN) -> PageMapping? { lock.withLock { table.lookup(gfn) } }
+    public func mapping(of gfn: GFN) -> PageMapping? { lock.withLock { isDestroyed ? nil : table.lookup(gfn) } }
 
-    func destroy() { lock.withLock { table.destroy() } }
+    /// Gives the tables back. Nothing is mapped or zapped afterwards.
+    func destroy() {
+        lock.withLock {
+            isDestroyed = true
+            table.destroy()
+        }
+    }
 }
 
 extension VirtualMachine {
