@@ -45,9 +45,14 @@ public final class Host: Sendable {
     /// A store of the kernel or of a user process, through the direct map.
     ///
     /// - Throws: EFAULT when the RMP or the page table refuses: on a real host a page fault with the RMP bit
-    public func write(_ bytes: [UInt8], at spa: SPA) throws(Errno) {
+    public func write(_ bytes: ArraySlice<UInt8>, at spa: SPA) throws(Errno) {
         do { try access.store(bytes, at: spa) } catch { throw .badAddress }
     }
+
+    /// A store of a whole array.
+    ///
+    /// - Throws: as the store of a slice
+    public func write(_ bytes: [UInt8], at spa: SPA) throws(Errno) { try write(bytes[...], at: spa) }
 
     /// Clears a frame that the host owns, through the direct map.
     func clearFrame(_ pfn: PFN) {

@@ -8,8 +8,8 @@ internal import Scheduling
 public struct LaunchUpdateRequest: Sendable {
     /// The first guest frame; moves on with progress.
     public var gfn: GFN
-    /// What to put there; nil only for zero pages. Of the size of the remaining length.
-    public var source: [UInt8]?
+    /// What to put there; nil only for zero pages. Of the size of the remaining length, and moves on with it.
+    public var source: ArraySlice<UInt8>?
     /// The length in bytes; goes down to 0 with progress.
     public var byteCount: UInt64
     /// The type of the pages.
@@ -18,7 +18,7 @@ public struct LaunchUpdateRequest: Sendable {
     public var flags: UInt16 = 0
 
     /// Makes a request.
-    public init(gfn: GFN, source: [UInt8]?, byteCount: UInt64, type: PageType) {
+    public init(gfn: GFN, source: ArraySlice<UInt8>?, byteCount: UInt64, type: PageType) {
         self.gfn = gfn
         self.source = source
         self.byteCount = byteCount
@@ -67,6 +67,7 @@ extension VirtualMachine {
         defer { endInvalidation(range) }
         backing.lock()
         defer { backing.unlock() }
+        defer { launch.launched.set(range.lowerBound..<request.gfn, to: .private) }
         for gfn in range {
             do throws(SEVCommandError) {
                 try populate(gfn, slot, file, &request, context, asid)
@@ -76,8 +77,8 @@ extension VirtualMachine {
             }
             request.gfn = gfn + 1
             request.byteCount -= 4096
+            request.source?.removeFirst(4096)
         }
-        if let source = request.source { request.source = Array(source.suffix(Int(request.byteCount))) }
     }
 
     /// Launches one page. Caller holds the slots' and the backing lock inside an invalidation bracket.
@@ -96,17 +97,13 @@ extension VirtualMachine {
         } catch { throw SEVCommandError(error) }
         var counts = ConversionCounts()
         defer { record(counts) }
-        try makePreGuest(pfn, gfn, asid, request.source.map { source in
-            let offset = source.count - Int(request.byteCount)
-            return source[offset..<offset + 4096]
-        }, &counts)
+        try makePreGuest(pfn, gfn, asid, request.source?.prefix(4096), &counts)
         do throws(FirmwareError) {
             try host.firmware.send(LaunchUpdateBuffer(context: context.address, page: pfn.address, type: request.type))
         } catch {
             abandon(pfn, error, &request)
             throw SEVCommandError(error)
         }
-        launch.launched.set(gfn..<(gfn + 1), to: .private)
     }
 
     /// Brings a page to Pre-Guest with the given contents. The host can write it only while it is not assigned.
@@ -127,7 +124,7 @@ extension VirtualMachine {
                 if entry.assigned, entry.pageSize == .size2M { try host.rmp.smash(pfn, counts: &counts.rmp) }
                 if entry.assigned { try host.rmp.makeShared(pfn, .size4K, counts: &counts.rmp) }
             } catch { throw .ioError }
-            if let contents { try host.write(Array(contents), at: pfn.address) }
+            if let contents { try host.write(contents, at: pfn.address) }
             do throws(RMPStatus) {
                 try host.rmp.makePrivate(pfn, .size4K, gfn: gfn, asid: asid, immutable: true, counts: &counts.rmp)
             } catch { throw .ioError }
@@ -142,7 +139,7 @@ extension VirtualMachine {
         }
         _ = host.directMap.restore(around: pfn, host.rmp)
         if request.type == .cpuid, error == .status(.invalidParam) {
-            request.source = host.machine.memory.bytes(pfn.address, count: 4096)
+            request.source = host.machine.memory.bytes(pfn.address, count: 4096)[...]
         }
     }
 }

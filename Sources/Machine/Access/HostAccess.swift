@@ -56,7 +56,7 @@ public struct HostAccess: Sendable {
     /// Stores bytes.
     ///
     /// - Throws: as `check`, for the first page that faults; bytes before it have been stored
-    public func store(_ bytes: [UInt8], at spa: SPA) throws(HostPageFault) {
+    public func store(_ bytes: ArraySlice<UInt8>, at spa: SPA) throws(HostPageFault) {
         var done = 0
         while done < bytes.count {
             schedulePoint(.hostAccess)
@@ -64,12 +64,17 @@ public struct HostAccess: Sendable {
             try check(here, .write)
             let piece = min(4096 - here.pageOffset, bytes.count - done)
             if memory.contains(here, count: UInt64(piece)) {
-                memory.store(Array(bytes[done..<done + piece]), at: here)
+                memory.store(bytes.dropFirst(done).prefix(piece), at: here)
                 rmp.audit.completedWrite(by: "the host", here.frame, rmp.effectiveEntry(here.frame))
             }
             done += piece
         }
     }
+
+    /// Stores a whole array.
+    ///
+    /// - Throws: as the store of a slice
+    public func store(_ bytes: [UInt8], at spa: SPA) throws(HostPageFault) { try store(bytes[...], at: spa) }
 
     /// Fills a 4 KiB frame with zeros.
     ///

@@ -71,6 +71,11 @@ extension PhysicalMemory {
         unsafe bytes.withUnsafeBytes { unsafe write(spa, from: $0, key: key) }
     }
 
+    /// Stores a slice of bytes as an access under `key` does.
+    public func store(_ bytes: ArraySlice<UInt8>, at spa: SPA, key: KeyID = .plain) {
+        unsafe bytes.withUnsafeBytes { unsafe write(spa, from: $0, key: key) }
+    }
+
     /// What a frame stored under one key looks like under another: decrypted from the ciphertext in DRAM.
     private func seen(_ pfn: PFN, stored: KeyID, under key: KeyID) -> [UInt8] {
         var page = unsafe [UInt8](UnsafeRawBufferPointer(start: pointer(pfn.address), count: 4096))

@@ -123,18 +123,17 @@ public final class LaunchedGuest {
         }
     }
 
-    private func contents(of step: LaunchPlan.Step, _ first: UInt64, _ count: UInt64, _ plan: LaunchPlan) -> [UInt8]? {
+    private func contents(of step: LaunchPlan.Step, _ first: UInt64, _ count: UInt64, _ plan: LaunchPlan) -> ArraySlice<UInt8>? {
         let bytes = Int(first << 12)..<Int((first + count) << 12)
         switch step.contents {
         case .image(let range):
-            return Array(
-                plan.image.bytes[(range.lowerBound + bytes.lowerBound)..<(range.lowerBound + bytes.upperBound)])
-        case .bytes(let contents): return Array(contents[bytes])
+            return plan.image.bytes[(range.lowerBound + bytes.lowerBound)..<(range.lowerBound + bytes.upperBound)]
+        case .bytes(let contents): return contents[bytes]
         case .cpuid:
             let host = CPUSignature(rawValue: emulated.machine.configuration.product.signature)
-            return CPUIDPage(plan.cpuid(host: host).functions).encoded
+            return CPUIDPage(plan.cpuid(host: host).functions).encoded[...]
         case .zero where step.kind == .zero: return nil
-        case .zero, .secrets: return [UInt8](repeating: 0, count: bytes.count)
+        case .zero, .secrets: return [UInt8](repeating: 0, count: bytes.count)[...]
         }
     }
 
