@@ -110,9 +110,9 @@ public final class VirtualMachine: @unchecked Sendable {
         }
         guard isFirst else { return }
         slotsLock.withLock {
-            let frames = slots.map(\.frames)
+            let removed = slots
             // Faults in flight map nothing until all is gone, and then find the machine destroyed.
-            for frames in frames { beginInvalidation(frames) }
+            for slot in removed { beginInvalidation(slot.frames) }
             backing.withLock {
                 for file in guestMemories {
                     file.bindings.removeAll()
@@ -121,7 +121,10 @@ public final class VirtualMachine: @unchecked Sendable {
                 guestMemories.removeAll()
             }
             nested.lock.withLock { slots.removeAll() }
-            for frames in frames { endInvalidation(frames) }
+            for slot in removed {
+                endInvalidation(slot.frames)
+                slot.userMemory.unbind(slot)
+            }
         }
         tearDownLaunch()
         nested.destroy()

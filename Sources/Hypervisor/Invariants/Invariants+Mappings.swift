@@ -5,12 +5,15 @@ internal import SNPArchitecture
 
 extension VirtualMachine {
     /// 1: a mapping of a private frame has an RMP entry of this guest, at this address; at rest the sizes agree.
-    /// 2: a mapping of a shared frame has no assigned page under it.
+    /// 2: a mapping of a shared frame has no assigned page under it. 3: no mapping leads to a free frame.
     func checkMappings(_ moment: InvariantMoment, _ findings: inout Findings) {
         guard !nested.isDestroyed else { return }
         nested.table.table.forEachLeaf { frame, mapping in
             guard !findings.isFull else { return }
             let gfn = GFN(frame)
+            if host.allocator.isFreeUnlocked(mapping.pfn) {
+                return findings.add(3, "guest frame \(gfn) maps frame \(mapping.pfn), which is free")
+            }
             if kind == .snp, isPrivateFrame(mapping.pfn, gfn) {
                 checkPrivate(gfn, mapping, moment, &findings)
             } else {

@@ -38,11 +38,16 @@ public final class MemorySlot: @unchecked Sendable {
     func userIndex(of gfn: GFN) -> UInt64 { userIndex + (gfn.rawValue - frames.lowerBound.rawValue) }
 
     /// The guest frames that pages of the guest memory file back, or nil if none.
-    func frames(backedBy pages: Range<UInt64>) -> Range<GFN>? {
-        let low = max(pages.lowerBound, guestIndex)
-        let high = min(pages.upperBound, guestIndex + UInt64(frames.count))
+    func frames(backedBy pages: Range<UInt64>) -> Range<GFN>? { frames(of: pages, from: guestIndex) }
+
+    /// The guest frames that pages of the user memory back, or nil if none.
+    func frames(sharing pages: Range<UInt64>) -> Range<GFN>? { frames(of: pages, from: userIndex) }
+
+    private func frames(of pages: Range<UInt64>, from index: UInt64) -> Range<GFN>? {
+        let low = max(pages.lowerBound, index)
+        let high = min(pages.upperBound, index + UInt64(frames.count))
         guard low < high else { return nil }
-        let first = frames.lowerBound + (low - guestIndex)
+        let first = frames.lowerBound + (low - index)
         return first..<(first + (high - low))
     }
 }
@@ -126,6 +131,7 @@ extension VirtualMachine {
             guard slots.allSatisfy({ !$0.frames.overlaps(frames) }) else { throw .exists }
             region.guestMemory?.bindings.append(slot)
         }
+        region.userMemory.bind(slot, of: self)
         let at = slots.firstIndex { $0.frames.lowerBound > frames.lowerBound } ?? slots.endIndex
         nested.lock.withLock { slots.insert(slot, at: at) }
     }
@@ -135,6 +141,7 @@ extension VirtualMachine {
         nested.lock.withLock { slots.removeAll { $0 === slot } }
         backing.withLock { slot.guestMemory?.bindings.removeAll { $0 === slot } }
         endInvalidation(slot.frames)
+        slot.userMemory.unbind(slot)
     }
 
     /// The frame of guest memory behind a guest frame of a slot, or nil if there is none. For tools; takes the lock.

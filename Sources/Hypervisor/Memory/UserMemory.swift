@@ -11,6 +11,13 @@ public final class UserMemory: @unchecked Sendable {
     let host: Host
     private let folios: Folios
     private let lock = Lock(.userMemory)
+    /// The slots whose shared pages it backs. A fault can find a slot only while it is here.
+    private var bindings: [Binding] = []
+
+    private struct Binding {
+        weak var machine: VirtualMachine?
+        let slot: MemorySlot
+    }
 
     /// Maps memory; frames come on first use.
     ///
@@ -40,15 +47,33 @@ public final class UserMemory: @unchecked Sendable {
         }
     }
 
-    /// Gives back the frames of a range, as madvise(MADV_DONTNEED) does. They read as zero afterwards.
+    /// Gives back the frames of a range, as madvise(MADV_DONTNEED) does. They read as zero afterwards, and guests that map
+    /// them fault again.
+    ///
+    /// - Spec: Linux: the MMU notifier of KVM
     public func discard(_ pages: Range<UInt64>) {
+        let pages = pages.clamped(to: 0..<pageCount)
+        guard !pages.isEmpty else { return }
         lock.withLock {
-            folios.forEach(in: pages.clamped(to: 0..<pageCount)) { folio in
+            let mapped = bindings.compactMap { binding in
+                binding.machine.flatMap { machine in binding.slot.frames(sharing: pages).map { (machine, $0) } }
+            }
+            for (machine, frames) in mapped { machine.beginInvalidation(frames) }
+            folios.forEach(in: pages) { folio in
                 folios.remove(folio)
                 host.allocator.free(folio.pfn, order: folio.order)
             }
+            for (machine, frames) in mapped { machine.endInvalidation(frames) }
         }
     }
+
+    /// Notes a slot before faults can find it.
+    func bind(_ slot: MemorySlot, of machine: VirtualMachine) {
+        lock.withLock { bindings.append(Binding(machine: machine, slot: slot)) }
+    }
+
+    /// Forgets a slot that faults can find no more.
+    func unbind(_ slot: MemorySlot) { lock.withLock { bindings.removeAll { $0.slot === slot } } }
 
     /// Copies the VMM's bytes in, as a store of the VMM does.
     ///
