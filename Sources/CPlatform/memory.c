@@ -6,6 +6,13 @@ void *cp_reserve(size_t size) {
     return p == MAP_FAILED ? NULL : p;
 }
 void cp_release(void *base, size_t size) { munmap(base, size); }
+void cp_populate(void *base, size_t size) {
+#ifdef MADV_POPULATE_WRITE
+    madvise(base, size, MADV_POPULATE_WRITE);
+#else
+    (void)base, (void)size;
+#endif
+}
 void cp_discard(void *base, size_t size) { madvise(base, size, MADV_DONTNEED); }
 
 _Thread_local void *cp_explorer __attribute__((tls_model("initial-exec"))) = NULL;

@@ -32,6 +32,8 @@ void *cp_reserve(size_t size);
 void cp_release(void *base, size_t size);
 /* Returns whole pages of a reservation to the system; they read as zero again. */
 void cp_discard(void *base, size_t size);
+/* Asks the system to give memory to whole pages of a reservation at once; a hint that may do nothing. */
+void cp_populate(void *base, size_t size);
 
 /* Non-NULL while the calling OS thread runs explored threads: the explorer in charge. */
 extern _Thread_local void *cp_explorer __attribute__((tls_model("initial-exec")));

@@ -67,6 +67,7 @@ extension VirtualMachine {
         defer { endInvalidation(range) }
         backing.lock()
         defer { backing.unlock() }
+        expectWrites(range, slot, file)
         defer { launch.launched.set(range.lowerBound..<request.gfn, to: .private) }
         for gfn in range {
             do throws(SEVCommandError) {
@@ -78,6 +79,15 @@ extension VirtualMachine {
             request.gfn = gfn + 1
             request.byteCount -= 4096
             request.source?.removeFirst(4096)
+        }
+    }
+
+    /// Has the system give memory to the frames of a long run of pages in one go.
+    private func expectWrites(_ range: Range<GFN>, _ slot: MemorySlot, _ file: GuestMemory) {
+        guard range.count >= 64, (try? backingFolio(file, slot.guestIndex(of: range.lowerBound), allocate: true)) != nil
+        else { return }
+        _ = SlotRange(slot: slot, frames: range).forEachExtent(file) { extent in
+            host.machine.memory.expectWrites(to: extent.pfn..<(extent.pfn + extent.count))
         }
     }
 

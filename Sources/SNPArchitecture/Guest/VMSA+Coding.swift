@@ -30,15 +30,10 @@ extension VMSA {
 
     /// The page as 4096 bytes, reserved bytes zero.
     public var bytes: [UInt8] {
-        let page = quadwords
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(Self.byteCount)
-        for index in page.indices {
-            for shift in stride(from: UInt64(0), to: 64, by: 8) {
-                bytes.append(UInt8(truncatingIfNeeded: page[index] >> shift))
-            }
-        }
-        return bytes
+        var page = quadwords
+        for index in page.indices { page[index] = page[index].littleEndian }
+        // SAFETY: an InlineArray of quadwords is 4096 initialised bytes in order, and they are copied out.
+        return unsafe withUnsafeBytes(of: &page) { unsafe [UInt8]($0) }
     }
 
     /// Writes the fields into a page and leaves its reserved bytes alone.
