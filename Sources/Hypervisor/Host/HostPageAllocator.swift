@@ -126,6 +126,7 @@ public final class HostPageAllocator: @unchecked Sendable {
     // MARK: Chunks
 
     private func giveBackChunk(_ chunk: Int) {
+        precondition(freeChunks[chunk >> 6] >> UInt64(chunk & 63) & 1 == 0, "a chunk is freed twice")
         freeChunks[chunk >> 6] |= 1 << UInt64(chunk & 63)
         searchFrom = min(searchFrom, chunk >> 6)
     }
@@ -174,10 +175,10 @@ public final class HostPageAllocator: @unchecked Sendable {
         return FrameBlock(pfn: PFN(UInt64(chunk) << 9 + UInt64(index)), order: order, isFresh: isFresh)
     }
 
-    /// The last resort when no whole chunk is free: any chunk with room.
+    /// The last resort when no whole chunk is free: the lowest chunk with room.
     private func takeSmallAnywhere(order: UInt8) -> FrameBlock? {
-        for (chunk, var frames) in partial {
-            if let index = frames.take(count: 1 << Int(order)) {
+        for chunk in partial.keys.sorted() {
+            if var frames = partial[chunk], let index = frames.take(count: 1 << Int(order)) {
                 partial[chunk] = frames
                 return FrameBlock(pfn: PFN(UInt64(chunk) << 9 + UInt64(index)), order: order, isFresh: frames.isFresh)
             }

@@ -15,6 +15,9 @@ public final class NestedTables: @unchecked Sendable {
     /// Invalidations under way, with their union of frames.
     private var active = 0
     private var activeFrames: Range<GFN>?
+    /// How many leaf entries were ever removed, and how many of them a flush has followed.
+    private var zapCount: UInt64 = 0
+    private var flushedZapCount: UInt64 = 0
     /// The tables are given back.
     private(set) var isDestroyed = false
 
@@ -30,8 +33,18 @@ public final class NestedTables: @unchecked Sendable {
         activeFrames = activeFrames.map {
             min($0.lowerBound, frames.lowerBound)..<max($0.upperBound, frames.upperBound)
         } ?? frames
-        return isDestroyed ? 0 : UInt64(table.zap(frames))
+        guard !isDestroyed else { return 0 }
+        let zapped = UInt64(table.zap(frames))
+        zapCount &+= zapped
+        return zapped
     }
+
+    /// The number of removed entries that a flush now must follow, or nil if none has come since the last flush. Another
+    /// call's entries count too: it may not have come to its flush yet.
+    var unflushedZaps: UInt64? { zapCount == flushedZapCount ? nil : zapCount }
+
+    /// A flush has followed the first `count` removals.
+    func noteFlush(of count: UInt64) { flushedZapCount = max(flushedZapCount, count) }
 
     func end() {
         active -= 1
@@ -76,9 +89,10 @@ extension VirtualMachine {
     @discardableResult
     func beginInvalidation(_ frames: Range<GFN>, _ flushes: inout UInt64) -> UInt64 {
         schedulePoint(.invalidationBegin)
-        let zapped = nested.lock.withLock { nested.begin(frames) }
-        if zapped > 0 {
+        let (zapped, unflushed) = nested.lock.withLock { (nested.begin(frames), nested.unflushedZaps) }
+        if let unflushed {
             flushTLBs()
+            nested.lock.withLock { nested.noteFlush(of: unflushed) }
             flushes &+= 1
         }
         return zapped

@@ -47,6 +47,35 @@ struct RandomProgramTests {
         }
     }
 
+    @Test("A 1 GiB folio on a host of 3 GiB", arguments: ModelPolicy.allCases)
+    func gigabyteFolio(policy: ModelPolicy) throws {
+        let machine = try ModelledMachine(
+            policy: policy,
+            slots: [ModelSlot(frames: GFN(1 << 18)..<GFN(2 << 18), backing: BackingPage(file: 0, index: 0))],
+            filePageCounts: [1 << 18], folioOrders: [18], dramByteCount: 3 << 30)
+        let base = UInt64(1) << 18
+        func gfns(_ pages: Range<UInt64>) -> Range<GFN> { GFN(base + pages.lowerBound)..<GFN(base + pages.upperBound) }
+        let program: [ProgramOperation] = [
+            .back(BackingPage(file: 0, index: 0), order: 18),
+            .convert(gfns(0..<200_000), isPrivate: true, nil),
+            .validate(GFN(base + 1024), .size2M, value: true),
+            .validate(GFN(base + 2049), .size4K, value: true),
+            .convert(gfns(1030..<1040), isPrivate: false, nil),
+            .convert(gfns(199_000..<1 << 18), isPrivate: true, InjectedFailure(.rmpUpdate, call: 500, isLasting: false)),
+            .punchHole(file: 0, 2000..<70_000, nil),
+            .fault(GFN(base + 5), isPrivate: true, rmpBit: true, nil),
+            .convert(gfns(0..<1 << 18), isPrivate: true, nil),
+            .convert(gfns(100_000..<150_001), isPrivate: false, InjectedFailure(.rmpUpdate, call: 40, isLasting: false)),
+        ]
+        for (step, operation) in program.enumerated() {
+            var problems = machine.run(operation)
+            machine.settle()
+            if step == 5 || step == program.count - 1 { problems += machine.disagreements() }
+            #expect(problems == [], "after \(operation)")
+        }
+        #expect(machine.destroy() == [])
+    }
+
     @Test("With RMPUPDATE and PSMASH refused for good", arguments: ModelPolicy.allCases)
     func withFailures(policy: ModelPolicy) throws {
         for seed in TestScale.seeds(12, from: 100_001) {
