@@ -43,7 +43,7 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "Monitor",
-            dependencies: ["SNPArchitecture", "Machine", "Hypervisor", crypto],
+            dependencies: ["SNPArchitecture", "Machine", "Hypervisor", "CPlatform", crypto],
             swiftSettings: strict),
         .target(name: "ReferenceModel", dependencies: ["SNPArchitecture"], swiftSettings: strict),
         .target(

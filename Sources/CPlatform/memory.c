@@ -8,7 +8,9 @@ void *cp_reserve(size_t size) {
 void cp_release(void *base, size_t size) { munmap(base, size); }
 void cp_populate(void *base, size_t size) {
 #ifdef MADV_POPULATE_WRITE
-    madvise(base, size, MADV_POPULATE_WRITE);
+    uintptr_t first = ((uintptr_t)base + 4095) & ~(uintptr_t)4095;
+    uintptr_t end = ((uintptr_t)base + size) & ~(uintptr_t)4095;
+    if (first < end) madvise((void *)first, end - first, MADV_POPULATE_WRITE);
 #else
     (void)base, (void)size;
 #endif

@@ -32,7 +32,7 @@ void *cp_reserve(size_t size);
 void cp_release(void *base, size_t size);
 /* Returns whole pages of a reservation to the system; they read as zero again. */
 void cp_discard(void *base, size_t size);
-/* Asks the system to give memory to whole pages of a reservation at once; a hint that may do nothing. */
+/* Asks the system to give memory to the whole pages of a range at once; a hint that may do nothing. */
 void cp_populate(void *base, size_t size);
 
 /* Non-NULL while the calling OS thread runs explored threads: the explorer in charge. */
