@@ -18,7 +18,8 @@ let package = Package(
     name: "Rampart",
     products: [
         .library(
-            name: "Rampart", targets: ["SNPArchitecture", "Machine", "SecureProcessor", "Hypervisor", "Monitor", "Rampart"]),
+            name: "Rampart",
+            targets: ["SNPArchitecture", "Machine", "SecureProcessor", "Hypervisor", "Monitor", "Rampart"]),
         .executable(name: "rampart", targets: ["RampartTool"]),
     ],
     dependencies: [
@@ -49,7 +50,8 @@ let package = Package(
         .target(
             name: "Rampart",
             dependencies: [
-                "SNPArchitecture", "Scheduling", "Machine", "SecureProcessor", "Hypervisor", "Monitor", "ReferenceModel",
+                "SNPArchitecture", "Scheduling", "Machine", "SecureProcessor", "Hypervisor", "Monitor",
+                "ReferenceModel",
             ],
             swiftSettings: strict),
         .target(
@@ -60,7 +62,8 @@ let package = Package(
         .testTarget(name: "SNPArchitectureTests", dependencies: ["SNPArchitecture"], swiftSettings: strict),
         .testTarget(name: "SchedulingTests", dependencies: ["Scheduling"], swiftSettings: strict),
         .testTarget(name: "MachineTests", dependencies: ["Machine", "Scheduling"], swiftSettings: strict),
-        .testTarget(name: "SecureProcessorTests", dependencies: ["SecureProcessor", "Machine", crypto], swiftSettings: strict),
+        .testTarget(
+            name: "SecureProcessorTests", dependencies: ["SecureProcessor", "Machine", crypto], swiftSettings: strict),
         .testTarget(
             name: "HypervisorTests",
             dependencies: ["Hypervisor", "SecureProcessor", "Machine", "Scheduling", "ReferenceModel", "Rampart"],

@@ -3,8 +3,8 @@
 // Who uses what: the hypervisor reaches the RMP by its instructions and firmware by the mailbox; firmware reaches DRAM and
 // RMP entries directly; accesses of host, guests and devices are checked in `Access/`.
 
-internal import Scheduling
 internal import SNPArchitecture
+internal import Scheduling
 
 /// One machine.
 public final class Machine: Sendable {
@@ -36,7 +36,8 @@ public final class Machine: Sendable {
         memory = try PhysicalMemory(
             byteCount: configuration.dramByteCount, encryption: MemoryEncryption(tweakKey: tweakKey))
         let tableByteCount = ReverseMapTable.tableByteCount(
-            covering: min(configuration.rmpCoveredByteCount ?? configuration.dramByteCount, configuration.dramByteCount))
+            covering: min(configuration.rmpCoveredByteCount ?? configuration.dramByteCount, configuration.dramByteCount)
+        )
         guard tableByteCount < configuration.dramByteCount / 2 else { throw .tooSmall(configuration.dramByteCount) }
         let top = SPA((configuration.dramByteCount - tableByteCount) & ~0x1f_ffff)
         rmp = try ReverseMapTable(memory: memory, base: configuration.rmpBase ?? top, byteCount: tableByteCount)

@@ -2,7 +2,6 @@
 
 public import Hypervisor
 public import Machine
-
 public import SecureProcessor
 
 /// An emulated SEV-SNP host, ready to run guests.

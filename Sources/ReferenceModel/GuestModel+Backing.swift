@@ -20,7 +20,9 @@ extension GuestModel {
         let indices = indices.clamped(to: 0..<filePageCounts[file])
         for slot in slots {
             guard let first = slot.backing, first.file == file else { continue }
-            let backed = slot.frames.filter { indices.contains(first.index + $0.rawValue - slot.frames.lowerBound.rawValue) }
+            let backed = slot.frames.filter {
+                indices.contains(first.index + $0.rawValue - slot.frames.lowerBound.rawValue)
+            }
             if let low = backed.first, let high = backed.last { zap(low..<GFN(high.rawValue + 1)) }
         }
         var instructions = Instructions(failure)
@@ -76,7 +78,9 @@ extension GuestModel {
         for edge in [indices.lowerBound, indices.upperBound] {
             guard edge > 0, edge < filePageCounts[file] else { continue }
             let (before, after) = (BackingPage(file: file, index: edge - 1), BackingPage(file: file, index: edge))
-            guard let order = folioOrder[before], folioOrder[after] == order, edge % (1 << UInt64(order)) != 0 else { continue }
+            guard let order = folioOrder[before], folioOrder[after] == order, edge % (1 << UInt64(order)) != 0 else {
+                continue
+            }
             splitFolio(of: after, to: edge % 512 == 0 ? 512 : 1)
         }
     }

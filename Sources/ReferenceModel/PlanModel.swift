@@ -89,7 +89,9 @@ public struct PlanModel: Sendable {
 
     /// The size of the RMP entry that must cover a guest frame's page, or nil if the page must be the host's.
     public func entrySize(of gfn: GFN) -> PageSize? {
-        guard memory.contains(gfn), let run = runs.first(where: { $0.blocks.contains(gfn.rawValue / 512) }) else { return nil }
+        guard memory.contains(gfn), let run = runs.first(where: { $0.blocks.contains(gfn.rawValue / 512) }) else {
+            return nil
+        }
         switch run.state {
         case .shared: return nil
         case .large: return .size2M

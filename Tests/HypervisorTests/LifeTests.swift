@@ -20,7 +20,9 @@ struct LifeTests {
         #expect(throws: ConversionFailure(.ioError)) { try guest.convert(0..<1, to: .private) }
         #expect(throws: Errno.ioError) { try guest.vm.createGuestMemory(byteCount: 4096) }
         #expect(throws: Errno.ioError) { try guest.allocate(0..<1) }
-        #expect(throws: Errno.ioError) { try guest.vm.setMemoryRegion(MemoryRegion(slot: 9, gpa: GPA(0), byteCount: 4096, userMemory: user)) }
+        #expect(throws: Errno.ioError) {
+            try guest.vm.setMemoryRegion(MemoryRegion(slot: 9, gpa: GPA(0), byteCount: 4096, userMemory: user))
+        }
         #expect(throws: Errno.ioError) { try guest.vm.preFault(guest.base.address, byteCount: 4096) }
         #expect(throws: Errno.ioError) { try guest.vm.createVirtualCPU(id: 0, initialState: VMSA()) }
         #expect(throws: SEVCommandError(.ioError)) { try guest.vm.sevInit2() }

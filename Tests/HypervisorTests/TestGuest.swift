@@ -4,6 +4,7 @@ import Machine
 import Rampart
 import SNPArchitecture
 import Synchronization
+import Testing
 
 @testable import Hypervisor
 
@@ -20,7 +21,8 @@ final class TestGuest: Sendable {
 
     /// - Parameter base: a frame that agrees with the file modulo 2 MiB unless it is not a multiple of 512
     init(
-        pages: UInt64 = 2048, folioOrder: UInt8 = 9, base: GFN = GFN(0x1000), policy: any ConversionPolicy = EagerPolicy(),
+        pages: UInt64 = 2048, folioOrder: UInt8 = 9, base: GFN = GFN(0x1000),
+        policy: any ConversionPolicy = EagerPolicy(),
         kind: MachineKind = .snp, dramByteCount: UInt64 = 48 << 20, on shared: EmulatedHost? = nil
     ) throws {
         emulated = try shared ?? EmulatedHost(MachineConfiguration(dramByteCount: dramByteCount))
@@ -64,10 +66,16 @@ final class TestGuest: Sendable {
     }
 
     /// The frame behind a page.
-    func pfn(_ index: UInt64) -> PFN { file.folios.frame(at: index)! }
+    func pfn(_ index: UInt64) -> PFN {
+        guard let pfn = file.folios.frame(at: index) else { preconditionFailure("page \(index) is not backed") }
+        return pfn
+    }
 
     /// What the RMP says of a page.
-    func entry(_ index: UInt64) -> RMPEntry { rmp.effectiveEntry(pfn(index))! }
+    func entry(_ index: UInt64) -> RMPEntry {
+        guard let entry = rmp.effectiveEntry(pfn(index)) else { preconditionFailure("page \(index) has no entry") }
+        return entry
+    }
 
     /// The sizes of the RMP entries of pages; nil where the host owns the page. Runs of equal neighbours are one element.
     func sizes(_ pages: Range<UInt64>) -> [String] {
@@ -88,7 +96,9 @@ final class TestGuest: Sendable {
                     text = "foreign"
                 }
             }
-            if text == last.text { last.count += 1 } else {
+            if text == last.text {
+                last.count += 1
+            } else {
                 flush()
                 last = (text, 1)
             }
@@ -119,10 +129,10 @@ final class TestGuest: Sendable {
 
     /// PVALIDATE of a mapped page, by the guest.
     func validate(_ index: UInt64, _ size: PageSize = .size4K) throws -> Bool {
-        let mapping = mapping(index)!
+        let mapping = try #require(mapping(index))
         return try rmp.pvalidate(
             GuestPage(gpa: (base + index).address, pfn: mapping.pfn, level: mapping.level), size: size, validate: true,
-            asid: vm.asid!, vmpl: .vmpl0)
+            asid: vm.asid ?? .host, vmpl: .vmpl0)
     }
 
     var violations: [InvariantViolation] { host.checkInvariants(of: [vm]) }

@@ -150,14 +150,17 @@ struct EntropyTests {
     @Test("A seed gives the published sequence of xoshiro256** after SplitMix64")
     func knownSequence() {
         var source = EntropySource(seed: 0)
-        #expect((0..<3).map { _ in source.next() } == [0x99ec_5f36_cb75_f2b4, 0xbf6e_1f78_4956_452a, 0x1a5f_849d_4933_e6e0])
+        #expect(
+            (0..<3).map { _ in source.next() } == [0x99ec_5f36_cb75_f2b4, 0xbf6e_1f78_4956_452a, 0x1a5f_849d_4933_e6e0])
     }
 
     @Test("Bytes are the words in little-endian order, and a split source is another sequence")
     func bytes() {
         var words = EntropySource(seed: 9)
         var bytes = EntropySource(seed: 9)
-        let expected = [words.next(), words.next()].flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> ($0 * 8)) } }
+        let expected = [words.next(), words.next()].flatMap { word in
+            (0..<8).map { UInt8(truncatingIfNeeded: word >> ($0 * 8)) }
+        }
         #expect(bytes.bytes(count: 11) == Array(expected.prefix(11)))
         var parent = EntropySource(seed: 1)
         var child = parent.split()

@@ -48,7 +48,8 @@ let benchmarks: @Sendable () -> Void = {
             writeEntries(machine, pages: UInt64(pages), stride: size.order == 9 ? 512 : 1)
             benchmark.stopMeasurement()
         } setup: {
-            machine = try Machine(MachineConfiguration(dramByteCount: size.byteCount + size.byteCount / 64 + (64 << 20)))
+            machine = try Machine(
+                MachineConfiguration(dramByteCount: size.byteCount + size.byteCount / 64 + (64 << 20)))
             machine.map { writeEntries($0, pages: UInt64(pages), stride: size.order == 9 ? 512 : 1) }
         } teardown: {
             machine = nil

@@ -50,7 +50,8 @@ public struct AsPostedPolicy: ConversionPolicy {
                 }
                 let pfn = folio.pfn + (index - folio.index)
                 do throws(RMPStatus) {
-                    gfn = try attribute == .private
+                    gfn =
+                        try attribute == .private
                         ? makePrivate(machine, gfn, pfn, folio.order, until: range.frames.upperBound, asid, &counts)
                         : makeShared(machine, gfn, pfn, &counts)
                 } catch {

@@ -54,7 +54,8 @@ extension SlotRange {
             let gfn = frames.lowerBound + (low - first)
             let pfn = folio.pfn + (low - folio.index)
             backed += high - low
-            if folio.order < 9, !pending.allows2M, pending.count > 0, pending.gfn.rawValue + pending.count == gfn.rawValue,
+            if folio.order < 9, !pending.allows2M, pending.count > 0,
+                pending.gfn.rawValue + pending.count == gfn.rawValue,
                 pending.pfn.rawValue + pending.count == pfn.rawValue
             {
                 pending.count += high - low

@@ -1,7 +1,7 @@
 // KVM_SET_MEMORY_ATTRIBUTES: the call that converts guest pages.
 
-internal import Scheduling
 public import SNPArchitecture
+internal import Scheduling
 
 extension VirtualMachine {
     /// KVM_SET_MEMORY_ATTRIBUTES: makes a range of guest memory private or shared.

@@ -6,7 +6,8 @@ internal import SNPArchitecture
 extension VirtualMachine {
     /// Gives the planned pages to the guest. When one is refused for good, those before it are taken back: the guest has
     /// validated none of them, so nothing is lost.
-    func commitPrivate(_ plan: ConversionPlan, _ asid: ASID, _ counts: inout ConversionCounts) throws(ConversionFailure) {
+    func commitPrivate(_ plan: ConversionPlan, _ asid: ASID, _ counts: inout ConversionCounts) throws(ConversionFailure)
+    {
         for (index, run) in plan.runs.enumerated() {
             let step = run.size.pageCount
             for page in 0..<run.count {
@@ -34,7 +35,8 @@ extension VirtualMachine {
                     try host.rmp.makeShared(pfn, run.size, counts: &counts.rmp)
                     counts.rolledBack &+= step
                 } catch {
-                    leakBacking(of: run.gfn + page &* step, pageCount: step, reason: "RMPUPDATE to shared: \(error.name)")
+                    leakBacking(
+                        of: run.gfn + page &* step, pageCount: step, reason: "RMPUPDATE to shared: \(error.name)")
                 }
             }
         }

@@ -52,7 +52,8 @@ extension VirtualMachine {
     /// - Throws: as `preFault`, without EOPNOTSUPP
     public func populateMappings(_ gpa: GPA, byteCount: UInt64) throws(Errno) -> UInt64 {
         try checkAlive()
-        guard gpa.pageOffset == 0, byteCount & 0xfff == 0, byteCount > 0, let end = gpa.advanced(checked: byteCount) else {
+        guard gpa.pageOffset == 0, byteCount & 0xfff == 0, byteCount > 0, let end = gpa.advanced(checked: byteCount)
+        else {
             throw .invalidArgument
         }
         var gfn = gpa.frame

@@ -77,7 +77,8 @@ public final class DirectMap: @unchecked Sendable {
     @discardableResult
     private func joinGigabyte(of pfn: PFN) -> Bool {
         let gigabyte = pfn.rawValue >> 18
-        return smallRegions[Int(gigabyte)] == 0 && (gigabyte + 1) << 18 <= frameCount && table.collapse(pfn, to: .level1G)
+        return smallRegions[Int(gigabyte)] == 0 && (gigabyte + 1) << 18 <= frameCount
+            && table.collapse(pfn, to: .level1G)
     }
 
     /// The level at which a frame is mapped.

@@ -1,7 +1,7 @@
 // Turning SNP on and off: registers on every core, then SNP_INIT_EX and SNP_DF_FLUSH.
 
-internal import SNPArchitecture
 internal import Machine
+internal import SNPArchitecture
 
 extension Host {
     /// Turns SNP on: SYSCFG on every core, write-back, SNP_INIT_EX, write-back, SNP_DF_FLUSH.

@@ -42,7 +42,8 @@ public final class HostPageAllocator: @unchecked Sendable {
     ///   - frames: multiples of 512 on both ends
     ///   - excluding: frames that are not for use, multiples of 512 on both ends
     public init(frames: Range<PFN>, excluding: Range<PFN> = PFN(0)..<PFN(0)) {
-        precondition(frames.lowerBound.isAligned(to: .size2M) && frames.upperBound.isAligned(to: .size2M), "whole chunks")
+        precondition(
+            frames.lowerBound.isAligned(to: .size2M) && frames.upperBound.isAligned(to: .size2M), "whole chunks")
         let first = Int(frames.lowerBound.rawValue >> 9)
         chunkCount = Int(frames.upperBound.rawValue >> 9)
         freeChunks = Array(repeating: 0, count: chunkCount / 64 + 1)
@@ -67,7 +68,8 @@ public final class HostPageAllocator: @unchecked Sendable {
             let block: FrameBlock?
             switch order {
             case 18: block = takeGigabyte()
-            case 9: block = takeChunk().map { FrameBlock(pfn: PFN(UInt64($0.chunk) << 9), order: 9, isFresh: $0.isFresh) }
+            case 9:
+                block = takeChunk().map { FrameBlock(pfn: PFN(UInt64($0.chunk) << 9), order: 9, isFresh: $0.isFresh) }
             default: block = takeSmall(order: order)
             }
             if block != nil { freeCount -= 1 << UInt64(order) }
@@ -221,7 +223,8 @@ struct FreeFrames {
             }
             return nil
         }
-        for word in stride(from: 0, to: 8, by: run / 64) where (word..<word + run / 64).allSatisfy({ words[$0] == ~0 }) {
+        for word in stride(from: 0, to: 8, by: run / 64) where (word..<word + run / 64).allSatisfy({ words[$0] == ~0 })
+        {
             for w in word..<word + run / 64 { words[w] = 0 }
             count -= run
             return word * 64

@@ -31,7 +31,9 @@ extension VirtualMachine {
         let head = rmp.entry(extent.pfn.aligned(down: .size2M))
         let mustBeAssigned = policy.isEager && attribute == .private && isBackedFirst
         if !head.assigned, head.subpageCount == 0 {
-            if mustBeAssigned { findings.add(7, "\(extent.gfn) (\(extent.count) pages) is private and its frames are not assigned") }
+            if mustBeAssigned {
+                findings.add(7, "\(extent.gfn) (\(extent.count) pages) is private and its frames are not assigned")
+            }
             return
         }
         // A 2M page that covers the extent needs one look.

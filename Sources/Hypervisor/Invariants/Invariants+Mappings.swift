@@ -46,7 +46,8 @@ extension VirtualMachine {
     private func checkShared(_ gfn: GFN, _ mapping: PageMapping, _ findings: inout Findings) {
         for offset in 0..<mapping.level.pageCount {
             if host.machine.rmp.effectiveEntry(mapping.pfn + offset)?.assigned == true {
-                return findings.add(2, "guest frame \(gfn + offset) shares frame \(mapping.pfn + offset), which is assigned")
+                return findings.add(
+                    2, "guest frame \(gfn + offset) shares frame \(mapping.pfn + offset), which is assigned")
             }
         }
     }

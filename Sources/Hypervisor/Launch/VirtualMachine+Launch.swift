@@ -1,7 +1,7 @@
 // The launch calls before and after the pages: SEV_INIT2, KVM_CREATE_VCPU, LAUNCH_START, LAUNCH_FINISH, and the end.
 
-public import SNPArchitecture
 internal import Machine
+public import SNPArchitecture
 internal import Scheduling
 
 extension VirtualMachine {
@@ -14,7 +14,9 @@ extension VirtualMachine {
         try checkAliveForSEV()
         guard kind == .snp else { throw SEVCommandError(.notSupportedCall) }
         try slotsLock.withLock { () throws(SEVCommandError) in
-            guard virtualCPUs.isEmpty, flags == 0, vmsaFeatures & 1 == 0 else { throw SEVCommandError(.invalidArgument) }
+            guard virtualCPUs.isEmpty, flags == 0, vmsaFeatures & 1 == 0 else {
+                throw SEVCommandError(.invalidArgument)
+            }
             guard ghcbVersion == 0 || ghcbVersion == 2 else { throw SEVCommandError(.invalidArgument) }
             guard launch.asid == nil else { throw SEVCommandError(.invalidArgument) }
             let asid: ASID

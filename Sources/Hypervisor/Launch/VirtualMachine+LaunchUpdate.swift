@@ -1,7 +1,7 @@
 // KVM_SEV_SNP_LAUNCH_UPDATE: copies initial pages into guest memory, makes them private and has firmware measure them.
 
-public import SNPArchitecture
 internal import Machine
+public import SNPArchitecture
 internal import Scheduling
 
 /// What KVM_SEV_SNP_LAUNCH_UPDATE takes, and how far it came.

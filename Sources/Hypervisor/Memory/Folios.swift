@@ -56,7 +56,8 @@ final class Folios {
 
     /// Puts a folio where there is none.
     func insert(_ folio: Folio) {
-        precondition(folio.index & (folio.pageCount - 1) == 0 && folio.pfn.rawValue & (folio.pageCount - 1) == 0, "aligned")
+        precondition(
+            folio.index & (folio.pageCount - 1) == 0 && folio.pfn.rawValue & (folio.pageCount - 1) == 0, "aligned")
         precondition(folio.index + folio.pageCount <= pageCount, "inside the file")
         store(folio)
         countSmall(folio, 1)
@@ -103,7 +104,8 @@ final class Folios {
         remove(folio)
         var index = folio.index
         while index < folio.index + folio.pageCount {
-            insert(Folio(index: index, pfn: folio.pfn + (index - folio.index), order: order, isCleared: folio.isCleared))
+            insert(
+                Folio(index: index, pfn: folio.pfn + (index - folio.index), order: order, isCleared: folio.isCleared))
             index += 1 << UInt64(order)
         }
     }

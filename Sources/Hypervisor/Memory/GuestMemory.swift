@@ -37,7 +37,9 @@ extension VirtualMachine {
     ///
     /// - Parameter folioOrder: the largest folio to allocate: 0 to 9, or 18
     /// - Throws: in check order: EIO (dead VM), EINVAL (flags, size 0 or unaligned, no such order), ENOMEM
-    public func createGuestMemory(byteCount: UInt64, flags: UInt64 = 0, folioOrder: UInt8 = 9) throws(Errno) -> GuestMemory {
+    public func createGuestMemory(byteCount: UInt64, flags: UInt64 = 0, folioOrder: UInt8 = 9) throws(Errno)
+        -> GuestMemory
+    {
         try checkAlive()
         guard flags == 0 else { throw .invalidArgument }
         guard byteCount > 0, byteCount & 0xfff == 0, byteCount < 1 << 48 else { throw .invalidArgument }
@@ -152,7 +154,9 @@ extension VirtualMachine {
 
     /// Frees the folios of a range, splitting those that stick out. Caller holds the locks and an invalidation bracket.
     func free(_ file: GuestMemory, _ range: Range<UInt64>) {
-        var edges = [range.lowerBound, range.upperBound].compactMap { file.folios.folio(at: min($0, file.pageCount - 1)) }
+        var edges = [range.lowerBound, range.upperBound].compactMap {
+            file.folios.folio(at: min($0, file.pageCount - 1))
+        }
         if edges.count == 2, edges[0] == edges[1] { edges.removeLast() }
         for folio in edges where folio.index < range.lowerBound || folio.index + folio.pageCount > range.upperBound {
             guard folio.index < range.upperBound, folio.index + folio.pageCount > range.lowerBound else { continue }

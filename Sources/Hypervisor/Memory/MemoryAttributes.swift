@@ -89,7 +89,9 @@ public final class MemoryAttributes {
     /// The children between two, as a mask.
     private func mask(_ first: UInt64, _ last: UInt64) -> UInt64 { (~0 << first) & (~0 >> (63 - last)) }
 
-    private func isUniform(_ node: Int, _ level: Int, _ low: UInt64, _ high: UInt64, _ attribute: MemoryAttribute) -> Bool {
+    private func isUniform(_ node: Int, _ level: Int, _ low: UInt64, _ high: UInt64, _ attribute: MemoryAttribute)
+        -> Bool
+    {
         let shift = UInt64(level * 6)
         let (first, last) = (low >> shift, high >> shift)
         let here = nodes[node]

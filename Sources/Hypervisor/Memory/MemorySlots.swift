@@ -1,7 +1,7 @@
 // Memory slots: which ranges of guest physical memory exist, and what backs their shared and private pages.
 
-internal import Scheduling
 public import SNPArchitecture
+internal import Scheduling
 
 /// A range of guest physical memory. Immutable once made: a slot with guest memory can only be deleted.
 public final class MemorySlot: @unchecked Sendable {

@@ -30,9 +30,10 @@ public final class NestedTables: @unchecked Sendable {
     /// Begins an invalidation: until it ends no fault maps any of the frames. Returns how many leaf entries were removed.
     func begin(_ frames: Range<GFN>) -> UInt64 {
         active += 1
-        activeFrames = activeFrames.map {
-            min($0.lowerBound, frames.lowerBound)..<max($0.upperBound, frames.upperBound)
-        } ?? frames
+        activeFrames =
+            activeFrames.map {
+                min($0.lowerBound, frames.lowerBound)..<max($0.upperBound, frames.upperBound)
+            } ?? frames
         guard !isDestroyed else { return 0 }
         let zapped = UInt64(table.zap(frames))
         zapCount &+= zapped

@@ -17,7 +17,8 @@ extension VirtualMachine {
             if !lost { return host.allocator.free(folio.pfn, order: folio.order) }
             return freeAllButLeaked(folio)
         }
-        let lost = (0..<folio.pageCount).reduce(false) { lost, page in !takeBackPage(folio.pfn + page, &counts) || lost }
+        let lost = (0..<folio.pageCount).reduce(false) { lost, page in !takeBackPage(folio.pfn + page, &counts) || lost
+        }
         restoreDirectMap(ConversionRun(gfn: GFN(0), pfn: folio.pfn, size: .size4K, count: folio.pageCount), &counts)
         if lost { freeAllButLeaked(folio) } else { host.allocator.free(folio.pfn, order: folio.order) }
     }

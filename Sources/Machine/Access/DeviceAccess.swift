@@ -1,7 +1,7 @@
 // Accesses of devices: the IOMMU's RMP check. Address translation by the IOMMU is left out: a device names frames.
 
-internal import Scheduling
 public import SNPArchitecture
+internal import Scheduling
 
 /// A device's port to memory. Any number of threads may use it.
 public struct DeviceAccess: Sendable {

@@ -1,7 +1,7 @@
 // Guest data in and out, page by page, each page under the key that its C-bit selects.
 
-internal import Scheduling
 public import SNPArchitecture
+internal import Scheduling
 
 extension GuestAccess {
     /// Copies bytes out of guest memory.
@@ -41,7 +41,8 @@ extension GuestAccess {
             let count = min(4096 - here.pageOffset, buffer.count - done)
             let spa = try address(here, .write, cBit, purpose)
             if memory.contains(spa, count: UInt64(count)) {
-                unsafe memory.write(spa, from: UnsafeRawBufferPointer(rebasing: buffer[done..<done + count]), key: key(cBit))
+                unsafe memory.write(
+                    spa, from: UnsafeRawBufferPointer(rebasing: buffer[done..<done + count]), key: key(cBit))
             }
             done += count
         }

@@ -2,8 +2,8 @@
 //
 // What this takes is a guest physical address and an effective C-bit; guest page tables are the processor's.
 
-internal import Scheduling
 public import SNPArchitecture
+internal import Scheduling
 
 /// One virtual processor's port to guest memory. Not for use by several threads.
 public final class GuestAccess {

@@ -1,7 +1,7 @@
 // The host kernel's accesses through the direct map. Reads are never checked by the RMP: they see ciphertext.
 
-internal import Scheduling
 public import SNPArchitecture
+internal import Scheduling
 
 /// The host's port to memory. Any number of threads may use it.
 public struct HostAccess: Sendable {
@@ -47,7 +47,8 @@ public struct HostAccess: Sendable {
             let here = SPA(spa.rawValue &+ UInt64(result.count))
             try check(here, .read)
             let piece = min(4096 - here.pageOffset, count - result.count)
-            result += memory.contains(here, count: UInt64(piece))
+            result +=
+                memory.contains(here, count: UInt64(piece))
                 ? memory.bytes(here, count: piece) : [UInt8](repeating: 0xff, count: piece)
         }
         return result

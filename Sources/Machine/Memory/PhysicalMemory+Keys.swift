@@ -30,11 +30,13 @@ extension PhysicalMemory {
             let target = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[offset..<offset + count])
             let stored = self.key(of: pfn)
             if stored == key {
-                unsafe target.copyMemory(from: UnsafeRawBufferPointer(start: pointer(pfn.address) + pageOffset, count: count))
+                unsafe target.copyMemory(
+                    from: UnsafeRawBufferPointer(start: pointer(pfn.address) + pageOffset, count: count))
             } else {
                 let page = seen(pfn, stored: stored, under: key)
                 unsafe page.withUnsafeBytes { bytes in
-                    unsafe target.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[pageOffset..<pageOffset + count]))
+                    unsafe target.copyMemory(
+                        from: UnsafeRawBufferPointer(rebasing: bytes[pageOffset..<pageOffset + count]))
                 }
             }
         }
@@ -48,7 +50,9 @@ extension PhysicalMemory {
             if stored != key {
                 if count < 4096 {
                     let page = seen(pfn, stored: stored, under: key)
-                    unsafe page.withUnsafeBytes { unsafe pointer(pfn.address).copyMemory(from: $0.baseAddress.unsafelyUnwrapped, byteCount: 4096) }
+                    unsafe page.withUnsafeBytes {
+                        unsafe pointer(pfn.address).copyMemory(from: $0.baseAddress.unsafelyUnwrapped, byteCount: 4096)
+                    }
                 }
                 setKey(key, of: pfn)
             }

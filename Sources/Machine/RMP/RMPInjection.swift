@@ -1,7 +1,7 @@
 // Makes RMP instructions fail on request: for tests, explorers and fuzzers. Costs one branch while nothing is asked.
 
-public import SNPArchitecture
 public import CPlatform
+public import SNPArchitecture
 internal import Synchronization
 
 /// An RMP instruction of the host.

@@ -60,7 +60,8 @@ extension ReverseMapTable {
     ///   (the VMSA is running)
     /// - Deviates: the order between the faults and the second `.failPermission` is not confirmed
     public func rmpAdjust(
-        _ page: GuestPage, size: PageSize, target: VMPL, permissions: VMPLPermissions, vmsa: Bool, asid: ASID, vmpl: VMPL
+        _ page: GuestPage, size: PageSize, target: VMPL, permissions: VMPLPermissions, vmsa: Bool, asid: ASID,
+        vmpl: VMPL
     ) throws(GuestInstructionFailure) {
         schedulePoint(.pvalidate)
         guard target > vmpl else { throw .status(.failPermission) }

@@ -20,7 +20,9 @@ extension ReverseMapTable {
         if findings.count < limit {
             for (asid, counted) in pages.enumerated().dropFirst() {
                 let kept = assignedPageCount(of: ASID(UInt32(asid)))
-                if kept != counted { findings.append("the counter of ASID \(asid) is \(kept), a recount gives \(counted)") }
+                if kept != counted {
+                    findings.append("the counter of ASID \(asid) is \(kept), a recount gives \(counted)")
+                }
             }
         }
         return findings
@@ -36,7 +38,9 @@ extension ReverseMapTable {
             let raw = rawEntry(pfn)
             let entry = raw.decoded
             if isLarge && offset > 0 {
-                if raw != RMPEntryRaw(low: 0, high: 0) { findings.append("frame \(pfn) has an entry inside a 2M page: \(entry)") }
+                if raw != RMPEntryRaw(low: 0, high: 0) {
+                    findings.append("frame \(pfn) has an entry inside a 2M page: \(entry)")
+                }
                 continue
             }
             if entry.state == .invalid { findings.append("frame \(pfn) is in no state that firmware knows: \(entry)") }
@@ -54,6 +58,7 @@ extension ReverseMapTable {
     private func isAllZero(_ head: PFN, _ count: UInt64) -> Bool {
         let p = unsafe UnsafeRawPointer(entries) + Int(head.rawValue << 4)
         // SAFETY: the region's entries lie inside the table, which lives as long as self.
-        return unsafe UnsafeBufferPointer(start: p.assumingMemoryBound(to: UInt64.self), count: Int(count) * 2).reduce(0, |) == 0
+        return unsafe UnsafeBufferPointer(start: p.assumingMemoryBound(to: UInt64.self), count: Int(count) * 2).reduce(
+            0, |) == 0
     }
 }

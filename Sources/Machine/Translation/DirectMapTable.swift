@@ -2,8 +2,8 @@
 //
 // The size of a mapping matters: a write through a page of 2 MiB or more faults if any frame of its 2 MiB is assigned.
 
-internal import Scheduling
 public import SNPArchitecture
+internal import Scheduling
 
 /// The host kernel's page table of all DRAM.
 public struct DirectMapTable: Sendable {

@@ -46,7 +46,8 @@ public import SNPArchitecture
     /// - Parameters:
     ///   - privilege: whether the entry is for user or supervisor accesses: VMPL permissions tell them apart
     @inlinable public init(asid: ASID, cBit: CBit, vmpl: VMPL, privilege: GuestPrivilege) {
-        bits = UInt64(asid.rawValue & 0xfff) << 48 | UInt64(vmpl.rawValue) << 60 | UInt64(cBit.rawValue) << 62
+        bits =
+            UInt64(asid.rawValue & 0xfff) << 48 | UInt64(vmpl.rawValue) << 60 | UInt64(cBit.rawValue) << 62
             | UInt64(privilege.rawValue) << 63
     }
 
@@ -90,8 +91,12 @@ public import SNPArchitecture
         guard unsafe slot.pointee.key == tag.with(gfn) else { return nil }
         let value = unsafe slot.pointee.value
         guard value.allowed.contains(AllowedAccess(kind)) else { return nil }
-        guard unsafe slot.pointee.epoch == epochs.epoch(of: ASID(UInt32(TranslationTag.asid(tag.bits)))) else { return nil }
-        guard unsafe !rmp.covers(value.pfn) || slot.pointee.generation == rmp.generation(of: value.pfn) else { return nil }
+        guard unsafe slot.pointee.epoch == epochs.epoch(of: ASID(UInt32(TranslationTag.asid(tag.bits)))) else {
+            return nil
+        }
+        guard unsafe !rmp.covers(value.pfn) || slot.pointee.generation == rmp.generation(of: value.pfn) else {
+            return nil
+        }
         return value
     }
 

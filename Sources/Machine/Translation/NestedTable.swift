@@ -1,7 +1,7 @@
 // A guest's nested page table: guest frames to page frames. The hypervisor's side; the processor walks from `root`.
 
-internal import Scheduling
 public import SNPArchitecture
+internal import Scheduling
 
 /// The page table that translates one guest's physical addresses.
 public struct NestedTable: Sendable {

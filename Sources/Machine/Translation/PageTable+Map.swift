@@ -13,7 +13,8 @@ extension PageTable {
         guard (frame | pfn.rawValue) & (level.pageCount - 1) == 0 else { throw .misaligned }
         let height = UInt64(level.rawValue)
         let table = try makeTables(for: frame, level: height)
-        try fill(table, Self.index(frame, height), count: 1, PageTableEntry(leaf: pfn, level: level, flags: flags), level)
+        try fill(
+            table, Self.index(frame, height), count: 1, PageTableEntry(leaf: pfn, level: level, flags: flags), level)
     }
 
     /// Maps consecutive frames to consecutive page frames with the largest pages that both alignments and the range allow.
@@ -54,7 +55,9 @@ extension PageTable {
 
     /// The largest level to which all of `alignment`'s set bits are aligned and that fits in `count` frames.
     @inlinable static func largestLevel(_ alignment: UInt64, _ count: UInt64, _ largest: PageLevel) -> PageLevel {
-        if largest >= .level1G, alignment & (PageLevel.level1G.pageCount &- 1) == 0, count >= PageLevel.level1G.pageCount {
+        if largest >= .level1G, alignment & (PageLevel.level1G.pageCount &- 1) == 0,
+            count >= PageLevel.level1G.pageCount
+        {
             return .level1G
         }
         if largest >= .level2M, alignment & 511 == 0, count >= 512 { return .level2M }
@@ -101,7 +104,9 @@ extension PageTable {
         for offset in 0..<count {
             let old = entry(table, index + offset)
             let isTable = old.isPresent && !old.isLeaf(atLevel: height)
-            if isTable, hasLeaves(old.pfn, level: height - 1) { throw .occupied(level == .level1G ? .level2M : .level4K) }
+            if isTable, hasLeaves(old.pfn, level: height - 1) {
+                throw .occupied(level == .level1G ? .level2M : .level4K)
+            }
             setEntry(table, index + offset, PageTableEntry(rawValue: first.rawValue &+ offset &* step))
             if isTable { release(old.pfn, level: height - 1) }
         }

@@ -32,7 +32,9 @@ extension PageTable {
     public func collapse(_ frame: UInt64, to level: PageLevel) -> Bool {
         if let mapping = lookup(frame), mapping.level >= level { return true }
         let height = UInt64(level.rawValue)
-        guard level != .level4K, frame < Self.frameCount, let table = table(for: frame, level: height) else { return false }
+        guard level != .level4K, frame < Self.frameCount, let table = table(for: frame, level: height) else {
+            return false
+        }
         let index = Self.index(frame, height)
         let upper = entry(table, index)
         guard upper.isPresent else { return false }

@@ -60,7 +60,8 @@ public import SNPArchitecture
 
     /// Makes an entry that names a table. It restricts nothing: leaves do.
     @inlinable public init(table pfn: PFN) {
-        rawValue = pfn.rawValue << 12
+        rawValue =
+            pfn.rawValue << 12
             | PageFlags([.present, .writable, .user, .accessed]).rawValue
     }
 

@@ -91,7 +91,9 @@ extension PhysicalMemory {
             let raw = contains(table) ? loadQuadword(at: spa) : ~0
             let entry = PageTableEntry(rawValue: raw)
             guard entry.isPresent else { throw WalkFault(error: base) }
-            guard !entry.hasReservedBits(atLevel: level) else { throw WalkFault(error: base.union([.present, .reserved])) }
+            guard !entry.hasReservedBits(atLevel: level) else {
+                throw WalkFault(error: base.union([.present, .reserved]))
+            }
             path.append(spa, raw)
             all &= raw
             noExecute |= raw

@@ -15,7 +15,8 @@ extension VirtualMachine {
         let expected = model.privateRuns
         let actual = attributeRuns(in: memory).filter { $0.attribute == .private }.map(\.range)
         if expected != actual {
-            differences.append("reference model: \(expected.count) private runs are expected, there are \(actual.count)")
+            differences.append(
+                "reference model: \(expected.count) private runs are expected, there are \(actual.count)")
         }
         guard policy.isEager, let slot = memorySlots.first else { return differences }
         var gfn = memory.lowerBound
@@ -25,7 +26,8 @@ extension VirtualMachine {
             gfn = gfn + (size == .size2M ? 512 : 1)
             // A block without a private page is one look, if the RMP has nothing there either.
             if size == nil, gfn.rawValue & 511 == 1, gfn + 511 <= memory.upperBound,
-                !expected.contains(where: { $0.overlaps((gfn + 0)..<(gfn + 511)) }), isFree(gfn.aligned(down: .size2M), slot)
+                !expected.contains(where: { $0.overlaps((gfn + 0)..<(gfn + 511)) }),
+                isFree(gfn.aligned(down: .size2M), slot)
             {
                 gfn = gfn + 511
             }

@@ -7,7 +7,9 @@ import SNPArchitecture
 /// Converts guest memory as asked.
 ///
 /// - Throws: `InputError` when the computer or the host cannot hold such a guest
-public func convert(_ request: ConvertRequest, progress: (String) -> Void = { _ in }) throws(InputError) -> ConvertReport {
+public func convert(_ request: ConvertRequest, progress: (String) -> Void = { _ in }) throws(InputError)
+    -> ConvertReport
+{
     let run = try ConvertRun(request)
     return run.perform(progress)
 }

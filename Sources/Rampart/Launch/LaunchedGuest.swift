@@ -123,7 +123,9 @@ public final class LaunchedGuest {
         }
     }
 
-    private func contents(of step: LaunchPlan.Step, _ first: UInt64, _ count: UInt64, _ plan: LaunchPlan) -> ArraySlice<UInt8>? {
+    private func contents(of step: LaunchPlan.Step, _ first: UInt64, _ count: UInt64, _ plan: LaunchPlan) -> ArraySlice<
+        UInt8
+    >? {
         let bytes = Int(first << 12)..<Int((first + count) << 12)
         switch step.contents {
         case .image(let range):

@@ -10,8 +10,11 @@ import Testing
 
 @Suite("Conversions under every schedule")
 struct ExploredConversionTests {
-    private func guest(_ policy: any ConversionPolicy, folioOrder: UInt8 = 9, on host: EmulatedHost? = nil) throws -> TestGuest {
-        let guest = try TestGuest(pages: 1024, folioOrder: folioOrder, policy: policy, dramByteCount: 16 << 20, on: host)
+    private func guest(_ policy: any ConversionPolicy, folioOrder: UInt8 = 9, on host: EmulatedHost? = nil) throws
+        -> TestGuest
+    {
+        let guest = try TestGuest(
+            pages: 1024, folioOrder: folioOrder, policy: policy, dramByteCount: 16 << 20, on: host)
         try guest.allocate(0..<(folioOrder == 9 ? 1024 : 8))
         return guest
     }
@@ -152,7 +155,9 @@ struct ExploredConversionTests {
                     for round in 0..<3 as Range<UInt8> {
                         let bytes = [UInt8](repeating: round &+ UInt8(page & 0xff), count: 16)
                         try guest.run(page) { try access.store(bytes, at: (guest.base + page).address, .private) }
-                        let read = try guest.run(page) { try access.bytes((guest.base + page).address, count: 16, .private) }
+                        let read = try guest.run(page) {
+                            try access.bytes((guest.base + page).address, count: 16, .private)
+                        }
                         if read != bytes { run.explorer.fail("page \(page) reads \(read[0]), not \(bytes[0])") }
                     }
                 }

@@ -60,10 +60,15 @@ final class ExploredRun {
                 let isBacking = guest.file.folios.frame(at: page) == mapping.pfn
                 let entry = rmp.effectiveEntry(mapping.pfn)
                 if isBacking, entry?.assigned != true || entry?.gfn != gfn {
-                    return "\(gfn) is mapped to \(mapping.pfn), which is not the guest's: \(entry.map { "\($0)" } ?? "")"
+                    return
+                        "\(gfn) is mapped to \(mapping.pfn), which is not the guest's: \(entry.map { "\($0)" } ?? "")"
                 }
-                if !isBacking, entry?.assigned == true { return "\(gfn) is mapped to \(mapping.pfn), somebody's private page" }
-                if host.allocator.isFreeUnlocked(mapping.pfn) { return "\(gfn) is mapped to the free frame \(mapping.pfn)" }
+                if !isBacking, entry?.assigned == true {
+                    return "\(gfn) is mapped to \(mapping.pfn), somebody's private page"
+                }
+                if host.allocator.isFreeUnlocked(mapping.pfn) {
+                    return "\(gfn) is mapped to the free frame \(mapping.pfn)"
+                }
             }
         }
         for region in 1..<rmp.tableFrames.lowerBound.rawValue >> 9 {
@@ -86,7 +91,10 @@ final class ExploredRun {
                 let pfn = mapping.pfn + part
                 let isPrivate = guest.vm.attribute(of: GFN(frame + part)) == .private
                 let expected = isPrivate ? guest.file.folios.frame(at: page) : try? user.frame(at: page)
-                if expected != pfn { problems.append("page \(page) is mapped to \(pfn), must be \(expected.map { "\($0)" } ?? "nothing")") }
+                if expected != pfn {
+                    problems.append(
+                        "page \(page) is mapped to \(pfn), must be \(expected.map { "\($0)" } ?? "nothing")")
+                }
             }
         }
         return problems

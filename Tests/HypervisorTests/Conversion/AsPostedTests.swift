@@ -20,9 +20,13 @@ struct AsPostedTests {
 
     static let programs: [Program] =
         (1...8 as ClosedRange<UInt8>).map { order in
-            Program(testDescription: "a folio of order \(order)", folioOrder: order) { try $0.convert(0..<1024, to: .private) }
+            Program(testDescription: "a folio of order \(order)", folioOrder: order) {
+                try $0.convert(0..<1024, to: .private)
+            }
         } + [
-            Program(testDescription: "a 1 GiB folio", folioOrder: 18, isLarge: true) { try $0.convert(0..<1 << 18, to: .private) },
+            Program(testDescription: "a 1 GiB folio", folioOrder: 18, isLarge: true) {
+                try $0.convert(0..<1 << 18, to: .private)
+            },
             Program(testDescription: "a failure half-way to private") { guest in
                 guest.rmp.fail(.rmpUpdate, calls: 2...2, with: .failPermission)
                 try guest.convert(0..<1024, to: .private)

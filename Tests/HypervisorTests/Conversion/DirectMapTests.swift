@@ -62,7 +62,8 @@ struct DirectMapTests {
         guest.rmp.fail(.rmpUpdate, calls: 1...1, with: .failPermission)
         let outcome = guest.fault(0)
         guest.rmp.injection.set(nil)
-        #expect(outcome == .memoryFault(gpa: guest.base.address, byteCount: 4096, isPrivate: true, errno: .invalidArgument))
+        #expect(
+            outcome == .memoryFault(gpa: guest.base.address, byteCount: 4096, isPrivate: true, errno: .invalidArgument))
         #expect(guest.level(0) == .level2M)
         #expect(guest.fault(0) == .resume)
         #expect(guest.level(0) == .level4K)

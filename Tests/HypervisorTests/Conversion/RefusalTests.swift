@@ -28,12 +28,15 @@ struct RefusalTests {
         switch obstacle {
         case .otherASID: try guest.host.rmp.makePrivate(pfn, .size4K, gfn: gfn, asid: ASID(77), counts: &counts)
         case .otherAddress: try guest.host.rmp.makePrivate(pfn, .size4K, gfn: gfn + 1, asid: asid, counts: &counts)
-        case .immutable: try guest.host.rmp.makePrivate(pfn, .size4K, gfn: gfn, asid: asid, immutable: true, counts: &counts)
+        case .immutable:
+            try guest.host.rmp.makePrivate(pfn, .size4K, gfn: gfn, asid: asid, immutable: true, counts: &counts)
         case .firmware: try guest.host.rmp.makeFirmware(pfn)
         }
     }
 
-    @Test("A page that is another's, at another address, or immutable: EINVAL, nothing changes, no RMPUPDATE", arguments: Obstacle.allCases)
+    @Test(
+        "A page that is another's, at another address, or immutable: EINVAL, nothing changes, no RMPUPDATE",
+        arguments: Obstacle.allCases)
     func obstacleToPrivate(obstacle: Obstacle) throws {
         let guest = try guest()
         try place(obstacle, 1300, of: guest)
@@ -94,7 +97,9 @@ struct RefusalTests {
         #expect(guest.violations == [])
     }
 
-    @Test("An RMPUPDATE to private that fails is taken back with all before it; nothing is lost", arguments: [1, 2, 3, 200, 513])
+    @Test(
+        "An RMPUPDATE to private that fails is taken back with all before it; nothing is lost",
+        arguments: [1, 2, 3, 200, 513])
     func rollback(call: Int) throws {
         let guest = try guest()
         let before = guest.state
@@ -114,9 +119,11 @@ struct RefusalTests {
         #expect(guest.sizes(0..<2560) == ["1024 2M", "511 4K", "1025 host"])
     }
 
-    @Test("An RMPUPDATE to shared that fails: what is before it is shared, the rest private, and attributes and the report say so", arguments: [
-        (1, 0), (2, 512), (3, 1024), (4, 1025), (100, 1121),
-    ])
+    @Test(
+        "An RMPUPDATE to shared that fails: what is before it is shared, the rest private, and attributes and the report say so",
+        arguments: [
+            (1, 0), (2, 512), (3, 1024), (4, 1025), (100, 1121),
+        ])
     func partialToShared(call: Int, stop: Int) throws {
         let guest = try guest()
         try guest.convert(0..<2048, to: .private)
@@ -156,10 +163,12 @@ struct RefusalTests {
         }
     }
 
-    @Test("FAIL_INUSE and FAIL_OVERLAP are retried up to the limit, and then an error", arguments: [
-        (RMPStatus.failInUse, 1), (.failInUse, HostRMP.retryLimit), (.failInUse, HostRMP.retryLimit + 1),
-        (.failOverlap, 3), (.failOverlap, HostRMP.retryLimit), (.failOverlap, HostRMP.retryLimit + 1),
-    ])
+    @Test(
+        "FAIL_INUSE and FAIL_OVERLAP are retried up to the limit, and then an error",
+        arguments: [
+            (RMPStatus.failInUse, 1), (.failInUse, HostRMP.retryLimit), (.failInUse, HostRMP.retryLimit + 1),
+            (.failOverlap, 3), (.failOverlap, HostRMP.retryLimit), (.failOverlap, HostRMP.retryLimit + 1),
+        ])
     func boundedRetry(status: RMPStatus, times: Int) throws {
         let guest = try guest()
         guest.rmp.fail(.rmpUpdate, calls: 1...times, with: status)
@@ -177,10 +186,13 @@ struct RefusalTests {
         }
     }
 
-    @Test("PSMASH in use is retried up to the limit; other refusals are not retried", arguments: [
-        (RMPStatus.failInUse, 1, true), (.failInUse, HostRMP.retryLimit, true), (.failInUse, HostRMP.retryLimit + 1, false),
-        (.failInput, 1, false), (.failPermission, 1, false),
-    ])
+    @Test(
+        "PSMASH in use is retried up to the limit; other refusals are not retried",
+        arguments: [
+            (RMPStatus.failInUse, 1, true), (.failInUse, HostRMP.retryLimit, true),
+            (.failInUse, HostRMP.retryLimit + 1, false),
+            (.failInput, 1, false), (.failPermission, 1, false),
+        ])
     func smashRetry(status: RMPStatus, times: Int, succeeds: Bool) throws {
         let guest = try guest()
         try guest.convert(0..<512, to: .private)
@@ -192,10 +204,14 @@ struct RefusalTests {
             #expect(failure?.status == status)
             #expect(guest.sizes(0..<512) == ["512 2M"])
         }
-        #expect(guest.vm.conversionCounts.rmp.retries == (status == .failInUse ? UInt64(min(times, HostRMP.retryLimit)) : 0))
+        #expect(
+            guest.vm.conversionCounts.rmp.retries == (status == .failInUse ? UInt64(min(times, HostRMP.retryLimit)) : 0)
+        )
     }
 
-    @Test("FAIL_INPUT and FAIL_PERMISSION are not retried", arguments: [RMPStatus.failInput, .failPermission, .failSizeMismatch])
+    @Test(
+        "FAIL_INPUT and FAIL_PERMISSION are not retried",
+        arguments: [RMPStatus.failInput, .failPermission, .failSizeMismatch])
     func noRetry(status: RMPStatus) throws {
         let guest = try guest()
         guest.rmp.fail(.rmpUpdate, calls: 1...1, with: status)

@@ -9,7 +9,9 @@ import Testing
 
 @Suite("Conversion to private")
 struct ToPrivateTests {
-    @Test("A machine that is not SNP, or not initialised: success, attributes stored, the RMP untouched", arguments: [true, false])
+    @Test(
+        "A machine that is not SNP, or not initialised: success, attributes stored, the RMP untouched",
+        arguments: [true, false])
     func notSNP(isStandard: Bool) throws {
         let guest = try TestGuest(kind: .standard)
         try guest.allocate(0..<512)
@@ -27,11 +29,14 @@ struct ToPrivateTests {
         #expect(guest.sizes(0..<512) == ["512 host"])
     }
 
-    @Test("A slot that can have no private pages: EPERM before anything changes", arguments: [MemoryAttribute.private, .shared])
+    @Test(
+        "A slot that can have no private pages: EPERM before anything changes",
+        arguments: [MemoryAttribute.private, .shared])
     func slotWithoutGuestMemory(attribute: MemoryAttribute) throws {
         let guest = try TestGuest(pages: 512)
         let user = try UserMemory(host: guest.host, byteCount: 0x4000)
-        try guest.vm.setMemoryRegion(MemoryRegion(slot: 1, gpa: (guest.base + 512).address, byteCount: 0x4000, userMemory: user))
+        try guest.vm.setMemoryRegion(
+            MemoryRegion(slot: 1, gpa: (guest.base + 512).address, byteCount: 0x4000, userMemory: user))
         try guest.allocate(0..<512)
         // The range must not be uniform, or there is nothing to do.
         if attribute == .shared { try guest.convert(0..<512, to: .private) }
@@ -87,17 +92,19 @@ struct ToPrivateTests {
         #expect(guest.mapping(0)?.level == .level2M)
     }
 
-    @Test("The largest page that folio, range and both alignments allow", arguments: [
-        // offset of the guest base, pages to convert, what the RMP then says
-        (0, 0..<512, ["512 2M", "1536 host"]),
-        (0, 0..<2048, ["2048 2M"]),
-        (0, 1..<512, ["1 host", "511 4K", "1536 host"]),
-        (0, 0..<511, ["511 4K", "1537 host"]),
-        (0, 511..<1025, ["511 host", "1 4K", "512 2M", "1 4K", "1023 host"]),
-        (0, 100..<300, ["100 host", "200 4K", "1748 host"]),
-        (1, 0..<2048, ["2048 4K"]),
-        (256, 256..<768, ["256 host", "512 4K", "1280 host"]),
-    ])
+    @Test(
+        "The largest page that folio, range and both alignments allow",
+        arguments: [
+            // offset of the guest base, pages to convert, what the RMP then says
+            (0, 0..<512, ["512 2M", "1536 host"]),
+            (0, 0..<2048, ["2048 2M"]),
+            (0, 1..<512, ["1 host", "511 4K", "1536 host"]),
+            (0, 0..<511, ["511 4K", "1537 host"]),
+            (0, 511..<1025, ["511 host", "1 4K", "512 2M", "1 4K", "1023 host"]),
+            (0, 100..<300, ["100 host", "200 4K", "1748 host"]),
+            (1, 0..<2048, ["2048 4K"]),
+            (256, 256..<768, ["256 host", "512 4K", "1280 host"]),
+        ])
     func largestPage(offset: Int, pages: Range<Int>, expected: [String]) throws {
         let guest = try TestGuest(base: GFN(0x1000 + UInt64(offset)))
         try guest.allocate(0..<2048)

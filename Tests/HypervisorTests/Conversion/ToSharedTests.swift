@@ -73,7 +73,8 @@ struct ToSharedTests {
         let calls = Counter()
         guest.rmp.injection.set { [guest] _, _ in
             _ = calls.next()
-            for page in UInt64(pages.lowerBound)..<UInt64(pages.upperBound) where guest.vm.nested.table.lookup(guest.base + page) != nil {
+            for page in UInt64(pages.lowerBound)..<UInt64(pages.upperBound)
+            where guest.vm.nested.table.lookup(guest.base + page) != nil {
                 Issue.record("page \(page) is mapped while the RMP changes")
             }
             if guest.emulated.machine.epochs.epoch(of: asid) == epoch { Issue.record("the TLB was not flushed") }

@@ -11,7 +11,9 @@ import Testing
 struct NestedFaultTests {
     static let policies: [any ConversionPolicy] = [EagerPolicy(), LazyPolicy()]
 
-    @Test("An access that disagrees with the attribute goes to the VMM, with the frame's address, 4096 and its private-ness", arguments: [0, 1])
+    @Test(
+        "An access that disagrees with the attribute goes to the VMM, with the frame's address, 4096 and its private-ness",
+        arguments: [0, 1])
     func mismatch(policy: Int) throws {
         let guest = try TestGuest(policy: Self.policies[policy])
         try guest.convert(0..<8, to: .private)
@@ -50,11 +52,13 @@ struct NestedFaultTests {
         #expect(outcome == .memoryFault(gpa: gpa, byteCount: 4096, isPrivate: true, errno: .badAddress))
     }
 
-    @Test("The first private fault backs, assigns and maps the largest page that attributes, slot, folio and alignment allow", arguments: [
-        // offset of the base, private pages, faulting page, level
-        (0, 0..<2048, 700, PageLevel.level2M), (0, 512..<1024, 700, .level2M), (0, 513..<1024, 700, .level4K),
-        (0, 512..<1023, 700, .level4K), (1, 0..<2048, 700, .level4K), (256, 0..<2048, 100, .level4K),
-    ])
+    @Test(
+        "The first private fault backs, assigns and maps the largest page that attributes, slot, folio and alignment allow",
+        arguments: [
+            // offset of the base, private pages, faulting page, level
+            (0, 0..<2048, 700, PageLevel.level2M), (0, 512..<1024, 700, .level2M), (0, 513..<1024, 700, .level4K),
+            (0, 512..<1023, 700, .level4K), (1, 0..<2048, 700, .level4K), (256, 0..<2048, 100, .level4K),
+        ])
     func level(offset: Int, pages: Range<Int>, page: Int, level: PageLevel) throws {
         for policy in Self.policies {
             let guest = try TestGuest(base: GFN(0x1000 + UInt64(offset)), policy: policy)
@@ -81,13 +85,17 @@ struct NestedFaultTests {
         #expect(guest.mapping(5) == mapping)
     }
 
-    @Test("Without memory for backing or tables the fault goes to the VMM with ENOMEM and the guest can try again", arguments: [true, false])
+    @Test(
+        "Without memory for backing or tables the fault goes to the VMM with ENOMEM and the guest can try again",
+        arguments: [true, false])
     func outOfMemory(isPrivate: Bool) throws {
         let guest = try TestGuest()
         if isPrivate { try guest.convert(0..<512, to: .private) }
         let blocks = guest.exhaustMemory()
-        #expect(guest.fault(0, isPrivate: isPrivate) == .memoryFault(
-            gpa: guest.base.address, byteCount: 4096, isPrivate: isPrivate, errno: .noMemory))
+        #expect(
+            guest.fault(0, isPrivate: isPrivate)
+                == .memoryFault(
+                    gpa: guest.base.address, byteCount: 4096, isPrivate: isPrivate, errno: .noMemory))
         for block in blocks { guest.host.allocator.free(block.pfn, order: block.order) }
         #expect(guest.fault(0, isPrivate: isPrivate) == .resume)
         #expect(guest.violations == [])

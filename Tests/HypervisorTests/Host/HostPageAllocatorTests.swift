@@ -1,7 +1,7 @@
 // The host's page allocator against a set of free frames.
 
-import Scheduling
 import SNPArchitecture
+import Scheduling
 import Testing
 
 @testable import Hypervisor
@@ -32,7 +32,9 @@ struct HostPageAllocatorTests {
                     #expect(block.pfn.rawValue % UInt64(block.frames.count) == 0)
                     for pfn in block.frames {
                         if free.remove(pfn) == nil { Issue.record("seed \(seed): frame \(pfn) is handed out twice") }
-                        if block.isFresh, touched.contains(pfn) { Issue.record("seed \(seed): frame \(pfn) is not fresh") }
+                        if block.isFresh, touched.contains(pfn) {
+                            Issue.record("seed \(seed): frame \(pfn) is not fresh")
+                        }
                         touched.insert(pfn)
                     }
                     held.append(block)
@@ -40,7 +42,8 @@ struct HostPageAllocatorTests {
                     let block = held.remove(at: Int.random(in: 0..<held.count, using: &entropy))
                     free.formUnion(block.frames)
                     // Sometimes in two halves, or page by page.
-                    let parts = [block.order, block.order == 0 ? 0 : block.order - 1, 0][Int.random(in: 0..<3, using: &entropy)]
+                    let parts = [block.order, block.order == 0 ? 0 : block.order - 1, 0][
+                        Int.random(in: 0..<3, using: &entropy)]
                     var pfn = block.pfn
                     while pfn < block.frames.upperBound {
                         allocator.free(pfn, order: parts)
@@ -89,7 +92,9 @@ struct HostPageAllocatorTests {
         func run() -> [PFN?] {
             let allocator = HostPageAllocator(frames: PFN(512)..<PFN(512 * 40))
             while allocator.allocate(order: 0) != nil {}
-            for chunk in 1..<40 as Range<UInt64> { for page in [3, 7, 300] as [UInt64] { allocator.free(PFN(chunk << 9 + page), order: 0) } }
+            for chunk in 1..<40 as Range<UInt64> {
+                for page in [3, 7, 300] as [UInt64] { allocator.free(PFN(chunk << 9 + page), order: 0) }
+            }
             return (0..<60).map { _ in allocator.allocate(order: 0)?.pfn } + [allocator.allocate(order: 2)?.pfn]
         }
         let first = run()
@@ -98,7 +103,9 @@ struct HostPageAllocatorTests {
         // No whole chunk is left: the last resort must not depend on the order of a hash table.
         let allocator = HostPageAllocator(frames: PFN(512)..<PFN(512 * 40))
         while allocator.allocate(order: 0) != nil {}
-        for chunk in (1..<40 as Range<UInt64>).reversed() { for page in 8..<12 as Range<UInt64> { allocator.free(PFN(chunk << 9 + page), order: 0) } }
+        for chunk in (1..<40 as Range<UInt64>).reversed() {
+            for page in 8..<12 as Range<UInt64> { allocator.free(PFN(chunk << 9 + page), order: 0) }
+        }
         let top = allocator.allocate(order: 0)
         #expect(top?.pfn == PFN(1 << 9 + 8), "the chunk that was freed last")
         #expect(allocator.allocate(order: 2)?.pfn == PFN(2 << 9 + 8), "then the lowest chunk with room")

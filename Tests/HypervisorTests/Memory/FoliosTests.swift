@@ -1,7 +1,7 @@
 // The folios of a file against a dictionary from page to folio.
 
-import Scheduling
 import SNPArchitecture
+import Scheduling
 import Testing
 
 @testable import Hypervisor
@@ -41,7 +41,9 @@ struct FoliosTests {
                     folios.split(folio, to: order)
                     for page in folio.index..<folio.index + folio.pageCount {
                         let index = page & ~(1 << UInt64(order) - 1)
-                        model[page] = Folio(index: index, pfn: folio.pfn + (index - folio.index), order: order, isCleared: folio.isCleared)
+                        model[page] = Folio(
+                            index: index, pfn: folio.pfn + (index - folio.index), order: order,
+                            isCleared: folio.isCleared)
                     }
                 }
             }
@@ -49,12 +51,15 @@ struct FoliosTests {
                 Issue.record("seed \(seed): page \(page) is \(String(describing: folios.folio(at: page)))")
                 break
             }
-            for page in 0..<pageCount { #expect(folios.frame(at: page) == model[page].map { $0.pfn + (page - $0.index) }) }
+            for page in 0..<pageCount {
+                #expect(folios.frame(at: page) == model[page].map { $0.pfn + (page - $0.index) })
+            }
             let low = UInt64.random(in: 0..<pageCount, using: &entropy)
             let range = low..<UInt64.random(in: low...pageCount, using: &entropy)
             var walked: [Folio] = []
             folios.forEach(in: range) { walked.append($0) }
-            #expect(walked == Set(range.compactMap { model[$0] }).sorted { $0.index < $1.index }, "seed \(seed): \(range)")
+            #expect(
+                walked == Set(range.compactMap { model[$0] }).sorted { $0.index < $1.index }, "seed \(seed): \(range)")
         }
     }
 
@@ -73,7 +78,9 @@ struct FoliosTests {
         }
         #expect(folios.folio(at: 1 << 18 - 1) == nil)
         folios.split(folio, to: 9)
-        #expect(folios.folio(at: 1 << 18 + 700) == Folio(index: 1 << 18 + 512, pfn: PFN(5 << 18 + 512), order: 9, isCleared: true))
+        #expect(
+            folios.folio(at: 1 << 18 + 700)
+                == Folio(index: 1 << 18 + 512, pfn: PFN(5 << 18 + 512), order: 9, isCleared: true))
     }
 
     @Test("A walk may remove the folio it was given")

@@ -1,7 +1,7 @@
 // Memory attributes against a set of private frames.
 
-import Scheduling
 import SNPArchitecture
+import Scheduling
 import Testing
 
 @testable import Hypervisor
@@ -21,7 +21,10 @@ struct MemoryAttributesTests {
             func range(_ entropy: inout EntropySource) -> Range<UInt64> {
                 let low = UInt64.random(in: window.lowerBound..<window.upperBound - 1, using: &entropy)
                 let snapped = Bool.random(using: &entropy) ? max(low & ~63, window.lowerBound) : low
-                return snapped..<min(snapped + [1, 64, 128, UInt64.random(in: 1..<300, using: &entropy)].randomElement(using: &entropy)!, window.upperBound)
+                return
+                    snapped..<min(
+                        snapped + [1, 64, 128, UInt64.random(in: 1..<300, using: &entropy)].randomElement(
+                            using: &entropy)!, window.upperBound)
             }
             for _ in 0..<60 {
                 let changed = range(&entropy)
@@ -74,7 +77,8 @@ struct MemoryAttributesTests {
         attributes.set(GFN(end - 1)..<GFN(end), to: .shared)
         #expect(!attributes.isUniform(GFN(0)..<GFN(end), .private))
         #expect(attributes.isUniform(GFN(0)..<GFN(end - 1), .private))
-        #expect(attributes.runs(in: GFN(0)..<GFN(end)).map(\.range) == [GFN(0)..<GFN(end - 1), GFN(end - 1)..<GFN(end)])
+        #expect(
+            attributes.runs(in: GFN(0)..<GFN(end)).map(\.range) == [GFN(0)..<GFN(end - 1), GFN(end - 1)..<GFN(end)])
         #expect(attributes.isUniform(GFN(5)..<GFN(5), .shared) && attributes.isUniform(GFN(5)..<GFN(5), .private))
         attributes.set(GFN(5)..<GFN(5), to: .shared)
         #expect(attributes.attribute(of: GFN(5)) == .private)

@@ -17,10 +17,16 @@ struct MemorySlotTests {
             #expect(throws: Errno.invalidArgument, "\(size)") { try guest.vm.createGuestMemory(byteCount: size) }
         }
         for order in [10, 17, 19, 255] as [UInt8] {
-            #expect(throws: Errno.invalidArgument, "\(order)") { try guest.vm.createGuestMemory(byteCount: 4096, folioOrder: order) }
+            #expect(throws: Errno.invalidArgument, "\(order)") {
+                try guest.vm.createGuestMemory(byteCount: 4096, folioOrder: order)
+            }
         }
-        for (offset, byteCount) in [(1, 4096), (0, 0), (0, 4097), (2048 << 12, 4096), (0, 2049 << 12), (~0xfff, 0x2000)] as [(UInt64, UInt64)] {
-            #expect(throws: Errno.invalidArgument) { try guest.vm.allocate(guest.file, offset: offset, byteCount: byteCount) }
+        for (offset, byteCount) in [
+            (1, 4096), (0, 0), (0, 4097), (2048 << 12, 4096), (0, 2049 << 12), (~0xfff, 0x2000),
+        ] as [(UInt64, UInt64)] {
+            #expect(throws: Errno.invalidArgument) {
+                try guest.vm.allocate(guest.file, offset: offset, byteCount: byteCount)
+            }
         }
     }
 
@@ -54,7 +60,11 @@ struct MemorySlotTests {
             (region { $0.userOffset = 1 << 63 }, .invalidArgument),
             (region { $0.gpa = guest.base.address }, .exists),
             (region { $0.gpa = (guest.base + 2047).address }, .exists),
-            (region { $0.guestMemory = guest.file; $0.guestOffset = 0x1000 }, .invalidArgument),
+            (
+                region {
+                    $0.guestMemory = guest.file; $0.guestOffset = 0x1000
+                }, .invalidArgument
+            ),
         ]
         for (number, (region, errno)) in refused.enumerated() {
             #expect(throws: errno, "case \(number)") { try guest.vm.setMemoryRegion(region) }
@@ -62,9 +72,15 @@ struct MemorySlotTests {
         #expect(guest.vm.memorySlots.count == 1)
         try guest.vm.setMemoryRegion(region { _ in })
         #expect(throws: Errno.invalidArgument, "the file's pages are bound") {
-            try guest.vm.setMemoryRegion(region { $0.slot = 2; $0.gpa = GPA(0x8000); $0.guestOffset = 0x3000 })
+            try guest.vm.setMemoryRegion(
+                region {
+                    $0.slot = 2; $0.gpa = GPA(0x8000); $0.guestOffset = 0x3000
+                })
         }
-        try guest.vm.setMemoryRegion(region { $0.slot = 2; $0.gpa = GPA(0x8000); $0.guestOffset = 0x4000 })
+        try guest.vm.setMemoryRegion(
+            region {
+                $0.slot = 2; $0.gpa = GPA(0x8000); $0.guestOffset = 0x4000
+            })
         #expect(guest.vm.memorySlots.map(\.id) == [1, 2, 0])
     }
 
@@ -80,7 +96,8 @@ struct MemorySlotTests {
         #expect(guest.vm.memorySlots.isEmpty)
         // The guest's pages stay in the file and in the RMP until the file frees them.
         try guest.vm.setMemoryRegion(
-            MemoryRegion(slot: 0, gpa: guest.base.address, byteCount: 2048 << 12, userMemory: user, guestMemory: guest.file))
+            MemoryRegion(
+                slot: 0, gpa: guest.base.address, byteCount: 2048 << 12, userMemory: user, guestMemory: guest.file))
         #expect(guest.fault(0) == .resume)
         #expect(guest.mapping(0)?.level == .level2M)
         #expect(guest.violations == [])
@@ -94,7 +111,8 @@ struct MemorySlotTests {
         let user = guest.vm.memorySlots[0].userMemory
         try guest.vm.setMemoryRegion(MemoryRegion(slot: 0, gpa: GPA(0), byteCount: 0, userMemory: user))
         let gpa = (guest.base + 0x1000).address
-        try guest.vm.setMemoryRegion(MemoryRegion(slot: 0, gpa: gpa, byteCount: 2048 << 12, userMemory: user, guestMemory: guest.file))
+        try guest.vm.setMemoryRegion(
+            MemoryRegion(slot: 0, gpa: gpa, byteCount: 2048 << 12, userMemory: user, guestMemory: guest.file))
         #expect(throws: ConversionFailure(.invalidArgument, gfn: gpa.frame)) {
             try guest.vm.setMemoryAttributes(gpa, byteCount: 0x1000, to: .private)
         }

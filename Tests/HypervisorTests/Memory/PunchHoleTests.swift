@@ -71,7 +71,9 @@ struct PunchHoleTests {
     func arguments() throws {
         let guest = try privateGuest(512)
         for (offset, byteCount) in [(1, 4096), (0, 1), (0, 0), (~0xfff, 0x2000)] as [(UInt64, UInt64)] {
-            #expect(throws: Errno.invalidArgument) { try guest.vm.punchHole(guest.file, offset: offset, byteCount: byteCount) }
+            #expect(throws: Errno.invalidArgument) {
+                try guest.vm.punchHole(guest.file, offset: offset, byteCount: byteCount)
+            }
         }
         try guest.vm.punchHole(guest.file, offset: 512 << 12, byteCount: 4096)
         try guest.vm.punchHole(guest.file, offset: 1 << 60, byteCount: 1 << 50)
@@ -80,9 +82,11 @@ struct PunchHoleTests {
         #expect(guest.sizes(0..<512) == ["511 4K", "1 unbacked"])
     }
 
-    @Test("A page that does not come back is leaked, not freed, and the machine is dead; the others are freed", arguments: [
-        (RMPInstruction.rmpUpdate, 1), (.rmpUpdate, 4), (.psmash, 1),
-    ])
+    @Test(
+        "A page that does not come back is leaked, not freed, and the machine is dead; the others are freed",
+        arguments: [
+            (RMPInstruction.rmpUpdate, 1), (.rmpUpdate, 4), (.psmash, 1),
+        ])
     func leak(instruction: RMPInstruction, call: Int) throws {
         let guest = try privateGuest(512)
         let frames = (100..<110 as Range<UInt64>).map { guest.pfn($0) }

@@ -36,12 +36,18 @@ extension ModelledMachine {
         guard let place = model.place(of: gfn) else { return }
         let folio = files[place.file].folios.folio(at: place.index)
         guard folio?.order == model.folioOrder[place] else {
-            problems.append("frame \(gfn) has a folio of order \(folio.map { "\($0.order)" } ?? "none"), must be \(model.folioOrder[place].map { "\($0)" } ?? "none")")
+            problems.append(
+                "frame \(gfn) has a folio of order \(folio.map { "\($0.order)" } ?? "none"), must be \(model.folioOrder[place].map { "\($0)" } ?? "none")"
+            )
             return
         }
-        guard let folio, let entry = emulated.machine.rmp.effectiveEntry(folio.pfn + (place.index - folio.index)) else { return }
+        guard let folio, let entry = emulated.machine.rmp.effectiveEntry(folio.pfn + (place.index - folio.index)) else {
+            return
+        }
         guard let owner = model.owned[place] else {
-            if entry.assigned { problems.append("frame \(gfn) is assigned to \(entry.asid) at \(entry.gfn), must be the host's") }
+            if entry.assigned {
+                problems.append("frame \(gfn) is assigned to \(entry.asid) at \(entry.gfn), must be the host's")
+            }
             return
         }
         guard entry.assigned, entry.asid == vm.asid, entry.gfn == owner.gfn else {
@@ -86,8 +92,12 @@ extension ModelledMachine {
             let isLarge = first.assigned && first.pageSize == .size2M
             let hasSmall = !isLarge && (first.assigned || first.subpageCount > 0)
             let level = host.directMap.level(of: head)
-            if hasSmall, level != .level4K { problems.append("region \(head) has 4K pages and is mapped \(level.map(\.description) ?? "not")") }
-            if !first.assigned, !hasSmall, level == .level4K { problems.append("region \(head) has no guest pages and is mapped 4K") }
+            if hasSmall, level != .level4K {
+                problems.append("region \(head) has 4K pages and is mapped \(level.map(\.description) ?? "not")")
+            }
+            if !first.assigned, !hasSmall, level == .level4K {
+                problems.append("region \(head) has no guest pages and is mapped 4K")
+            }
             head = head + 512
         }
     }

@@ -29,10 +29,13 @@ final class ModelledMachine {
         freeFramesBefore = emulated.host.allocator.freeFrameCount + emulated.smallRegionCount
         let vm = try VirtualMachine(host: emulated.host, policy: policy == .eager ? EagerPolicy() : LazyPolicy())
         try vm.sevInit2()
-        files = try zip(filePageCounts, folioOrders).map { try vm.createGuestMemory(byteCount: $0 << 12, folioOrder: $1) }
+        files = try zip(filePageCounts, folioOrders).map {
+            try vm.createGuestMemory(byteCount: $0 << 12, folioOrder: $1)
+        }
         self.vm = vm
         model = GuestModel(policy: policy, slots: slots, filePageCounts: filePageCounts)
-        let user = try UserMemory(host: emulated.host, byteCount: slots.map { $0.frames.upperBound.rawValue }.max()! << 12)
+        let user = try UserMemory(
+            host: emulated.host, byteCount: (slots.map { $0.frames.upperBound.rawValue }.max() ?? 0) << 12)
         self.user = user
         for (number, slot) in slots.enumerated() {
             var region = MemoryRegion(
@@ -54,14 +57,17 @@ final class ModelledMachine {
             return []
         case .allocate(let file, let range):
             let expected = range.upperBound <= files[file].pageCount
-            let succeeded = (try? vm.allocate(files[file], offset: range.lowerBound << 12, byteCount: UInt64(range.count) << 12)) != nil
+            let succeeded =
+                (try? vm.allocate(files[file], offset: range.lowerBound << 12, byteCount: UInt64(range.count) << 12))
+                != nil
             return expectEqual(succeeded, expected && !model.isDead, "allocate succeeds") + noteNewFolios(file, range)
         case .convert(let range, let isPrivate, let failure):
             let expected = model.setAttributes(range, isPrivate: isPrivate, failure: failure)
             let found: ModelOutcome = withFailure(failure) {
                 do throws(ConversionFailure) {
                     try vm.setMemoryAttributes(
-                        range.lowerBound.address, byteCount: UInt64(range.count) << 12, to: isPrivate ? .private : .shared)
+                        range.lowerBound.address, byteCount: UInt64(range.count) << 12,
+                        to: isPrivate ? .private : .shared)
                     return .success
                 } catch {
                     return .errno(error.errno.rawValue)
@@ -71,7 +77,8 @@ final class ModelledMachine {
         case .punchHole(let file, let range, let failure):
             model.punchHole(file: file, range, failure: failure)
             let succeeded = withFailure(failure) {
-                (try? vm.punchHole(files[file], offset: range.lowerBound << 12, byteCount: UInt64(range.count) << 12)) != nil
+                (try? vm.punchHole(files[file], offset: range.lowerBound << 12, byteCount: UInt64(range.count) << 12))
+                    != nil
             }
             return expectEqual(succeeded, true, "punch hole succeeds")
         case .fault(let gfn, let isPrivate, let rmpBit, let failure):
@@ -101,7 +108,9 @@ final class ModelledMachine {
         files[file].folios.forEach(in: range) { folio in
             let first = BackingPage(file: file, index: folio.index)
             guard model.folioOrder[first] == nil else { return }
-            if !model.back(first, order: folio.order) { problems.append("a folio of order \(folio.order) at \(folio.index)") }
+            if !model.back(first, order: folio.order) {
+                problems.append("a folio of order \(folio.order) at \(folio.index)")
+            }
         }
         return problems
     }
@@ -133,7 +142,8 @@ final class ModelledMachine {
             }
             do throws(GuestInstructionFailure) {
                 let page = GuestPage(gpa: gfn.address, pfn: mapping.pfn, level: mapping.level)
-                let changed = try emulated.machine.rmp.pvalidate(page, size: size, validate: value, asid: vm.asid!, vmpl: .vmpl0)
+                let changed = try emulated.machine.rmp.pvalidate(
+                    page, size: size, validate: value, asid: vm.asid ?? .host, vmpl: .vmpl0)
                 return changed ? .changed : .unchanged
             } catch {
                 switch error {

@@ -41,7 +41,8 @@ struct PlanModelTests {
             for _ in 0..<12 {
                 var low = UInt64.random(in: 0..<2048, using: &entropy)
                 if Bool.random(using: &entropy) { low &= ~511 }
-                let length = [1, 512, 700, 1024, UInt64.random(in: 1..<512, using: &entropy)].randomElement(using: &entropy) ?? 1
+                let length =
+                    [1, 512, 700, 1024, UInt64.random(in: 1..<512, using: &entropy)].randomElement(using: &entropy) ?? 1
                 let pages = low..<min(low + length, 2048)
                 let isPrivate = Int.random(in: 0..<5, using: &entropy) < 3
                 plan.append("\(isPrivate ? "private" : "shared") \(pages)")

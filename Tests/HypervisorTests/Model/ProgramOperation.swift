@@ -17,7 +17,8 @@ enum ProgramOperation: CustomStringConvertible {
         switch self {
         case .back(let page, let order): "back file \(page.file) page \(page.index) order \(order)"
         case .allocate(let file, let range): "allocate file \(file) \(range)"
-        case .convert(let range, let isPrivate, let failure): "\(isPrivate ? "private" : "shared") \(range)\(words(failure))"
+        case .convert(let range, let isPrivate, let failure):
+            "\(isPrivate ? "private" : "shared") \(range)\(words(failure))"
         case .punchHole(let file, let range, let failure): "punch file \(file) \(range)\(words(failure))"
         case .fault(let gfn, let isPrivate, let rmpBit, let failure):
             "fault \(gfn) \(isPrivate ? "private" : "shared")\(rmpBit ? " rmp" : "")\(words(failure))"
@@ -113,6 +114,7 @@ struct ProgramGenerator {
 
     private mutating func failure() -> InjectedFailure? {
         guard allowsFailures, chance(4) else { return nil }
-        return InjectedFailure(chance(3) ? .psmash : .rmpUpdate, call: Int(number(1..<(chance(2) ? 4 : 300))), isLasting: chance(3))
+        return InjectedFailure(
+            chance(3) ? .psmash : .rmpUpdate, call: Int(number(1..<(chance(2) ? 4 : 300))), isLasting: chance(3))
     }
 }

@@ -25,8 +25,12 @@ struct RandomProgramTests {
             if step % comparesEvery == 0 || step == length { problems += machine.disagreements() }
             machine.settle()
             guard !problems.isEmpty else { continue }
-            if comparesEvery > 1, let exact = try run(
-                seed: seed, policy, allowsFailures: allowsFailures, length: step, comparesEvery: 1) { return exact }
+            if comparesEvery > 1,
+                let exact = try run(
+                    seed: seed, policy, allowsFailures: allowsFailures, length: step, comparesEvery: 1)
+            {
+                return exact
+            }
             return report(seed, program, problems)
         }
         let problems = machine.destroy()
@@ -34,7 +38,8 @@ struct RandomProgramTests {
     }
 
     private func report(_ seed: UInt64, _ program: [String], _ problems: [String]) -> String {
-        "seed \(seed):\n  " + program.joined(separator: "\n  ") + "\n" + problems.map { "  -> \($0)" }.joined(separator: "\n")
+        "seed \(seed):\n  " + program.joined(separator: "\n  ") + "\n"
+            + problems.map { "  -> \($0)" }.joined(separator: "\n")
     }
 
     @Test("Without failures", arguments: ModelPolicy.allCases)
@@ -61,11 +66,13 @@ struct RandomProgramTests {
             .validate(GFN(base + 1024), .size2M, value: true),
             .validate(GFN(base + 2049), .size4K, value: true),
             .convert(gfns(1030..<1040), isPrivate: false, nil),
-            .convert(gfns(199_000..<1 << 18), isPrivate: true, InjectedFailure(.rmpUpdate, call: 500, isLasting: false)),
+            .convert(
+                gfns(199_000..<1 << 18), isPrivate: true, InjectedFailure(.rmpUpdate, call: 500, isLasting: false)),
             .punchHole(file: 0, 2000..<70_000, nil),
             .fault(GFN(base + 5), isPrivate: true, rmpBit: true, nil),
             .convert(gfns(0..<1 << 18), isPrivate: true, nil),
-            .convert(gfns(100_000..<150_001), isPrivate: false, InjectedFailure(.rmpUpdate, call: 40, isLasting: false)),
+            .convert(
+                gfns(100_000..<150_001), isPrivate: false, InjectedFailure(.rmpUpdate, call: 40, isLasting: false)),
         ]
         for (step, operation) in program.enumerated() {
             var problems = machine.run(operation)

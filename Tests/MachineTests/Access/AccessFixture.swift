@@ -44,7 +44,9 @@ struct AccessFixture {
         let parts = mapping.split(separator: "-").map(String.init)
         let flaw = parts.count > 1 ? parts[1] : ""
         guard let level = PageLevel.allCases.first(where: { $0.description == parts.first }) else {
-            if mapping == "top-ps" { base.memory.storeQuadword(0x87, at: SPA(table.root.address.rawValue + (frame >> 27) << 3)) }
+            if mapping == "top-ps" {
+                base.memory.storeQuadword(0x87, at: SPA(table.root.address.rawValue + (frame >> 27) << 3))
+            }
             return
         }
         var flags = flags
@@ -53,12 +55,13 @@ struct AccessFixture {
         if flaw == "noexecute" { flags.formUnion(.noExecute) }
         let mask = level.pageCount - 1
         try table.map(frame & ~mask, to: PFN(pfn.rawValue & ~mask), level: level, flags: flags)
-        let extra: UInt64 = switch flaw {
-        case "reserved" where level == .level4K: 1 << 50
-        case "reserved": 1 << 13
-        case "pat": 1 << 12
-        case _: 0
-        }
+        let extra: UInt64 =
+            switch flaw {
+            case "reserved" where level == .level4K: 1 << 50
+            case "reserved": 1 << 13
+            case "pat": 1 << 12
+            case _: 0
+            }
         if extra != 0 { try orIntoLeaf(table, frame, level, extra) }
     }
 
@@ -76,7 +79,9 @@ struct AccessFixture {
         let rmp = base.rmp
         let head = pfn.aligned(down: .size2M)
         let gpaHead = gpa.frame.aligned(down: .size2M).address
-        func assign4K(_ asid: ASID = Self.asid, at address: GPA? = nil, immutable: Bool = false, validate: Bool = true) throws {
+        func assign4K(_ asid: ASID = Self.asid, at address: GPA? = nil, immutable: Bool = false, validate: Bool = true)
+            throws
+        {
             try rmp.rmpUpdate(pfn.address, to: .guest(asid, at: address ?? gpa, .size4K, immutable: immutable))
             guard validate else { return }
             let page = GuestPage(gpa: address ?? gpa, pfn: pfn, level: .level4K)
@@ -106,7 +111,9 @@ struct AccessFixture {
         case "elsewhere": try rmp.rmpUpdate((head + 512).address, to: .guest(Self.asid, at: gpaHead, .size2M))
         case _ where parts.count == 4 && parts[2] == "vmpl2":
             try assign4K()
-            let letters: [Character: VMPLPermissions] = ["r": .read, "w": .write, "u": .executeUser, "s": .executeSupervisor]
+            let letters: [Character: VMPLPermissions] = [
+                "r": .read, "w": .write, "u": .executeUser, "s": .executeSupervisor,
+            ]
             let permissions = parts[3].reduce(into: VMPLPermissions()) { $0.formUnion(letters[$1] ?? []) }
             try rmp.rmpAdjust(
                 GuestPage(gpa: gpa, pfn: pfn, level: .level4K), size: .size4K, target: .vmpl2, permissions: permissions,
@@ -118,11 +125,16 @@ struct AccessFixture {
     /// Makes the access and says what came of it in the words of the table.
     func perform(_ row: AccessRow) -> String {
         switch row.accessor {
-        case "host": return outcome { () throws(HostPageFault) in
-            if row.kind == "write" { try host.store([1, 2, 3], at: pfn.address) } else if row.kind == "read" {
-                _ = try host.bytes(pfn.address, count: 16)
-            } else { try host.check(pfn.address, row.accessKind) }
-        }
+        case "host":
+            return outcome { () throws(HostPageFault) in
+                if row.kind == "write" {
+                    try host.store([1, 2, 3], at: pfn.address)
+                } else if row.kind == "read" {
+                    _ = try host.bytes(pfn.address, count: 16)
+                } else {
+                    try host.check(pfn.address, row.accessKind)
+                }
+            }
         case "device":
             if row.kind == "read" { return device.bytes(pfn.address, count: 16).count == 16 ? "ok" : "short" }
             do throws(DeviceFault) { try device.store([1, 2, 3], at: pfn.address) } catch {
@@ -134,7 +146,8 @@ struct AccessFixture {
             do throws(GuestFault) { _ = try guest.translate(gpa, row.accessKind, row.cBit, for: purpose) } catch {
                 switch error {
                 case .pageNotValidated(let at): return at == gpa ? "vc" : "vc at \(at)"
-                case .nestedPageFault(let at, let bits): return at == gpa ? AccessResult.describe("npf:", bits) : "npf at \(at)"
+                case .nestedPageFault(let at, let bits):
+                    return at == gpa ? AccessResult.describe("npf:", bits) : "npf at \(at)"
                 }
             }
             return "ok"

@@ -29,7 +29,8 @@ struct AccessRow: Sendable, CustomTestStringConvertible {
             precondition(field.count == 10, "ten columns: \(line)")
             return AccessRow(
                 id: field[0], accessor: field[1], kind: field[2], cBit: field[3] == "private" ? .private : .shared,
-                vmpl: VMPL(rawValue: UInt8(field[4]) ?? 0) ?? .vmpl0, privilege: field[5] == "user" ? .user : .supervisor,
+                vmpl: VMPL(rawValue: UInt8(field[4]) ?? 0) ?? .vmpl0,
+                privilege: field[5] == "user" ? .user : .supervisor,
                 mapping: field[6], rmp: field[7], expected: field[8], rule: field[9])
         }
     }()
@@ -48,7 +49,8 @@ struct AccessRow: Sendable, CustomTestStringConvertible {
 enum AccessResult {
     private static let names: [(String, PageFaultError)] = [
         ("P", .present), ("W", .write), ("U", .user), ("RSV", .reserved), ("ID", .instructionFetch), ("RMP", .rmp),
-        ("FINAL", .finalAddress), ("WALK", .guestPageTable), ("ENC", .encrypted), ("SIZEM", .sizeMismatch), ("VMPL", .vmpl),
+        ("FINAL", .finalAddress), ("WALK", .guestPageTable), ("ENC", .encrypted), ("SIZEM", .sizeMismatch),
+        ("VMPL", .vmpl),
     ]
 
     static func describe(_ prefix: String, _ error: PageFaultError) -> String {

@@ -22,7 +22,9 @@ struct AccessTableTests {
         let result = fixture.perform(row)
         #expect(result == AccessResult.sorted(row.expected))
         if result != "ok" {
-            #expect(fixture.base.memory.bytes(fixture.pfn.address, count: 4096) == before, "a refused access changes nothing")
+            #expect(
+                fixture.base.memory.bytes(fixture.pfn.address, count: 4096) == before,
+                "a refused access changes nothing")
         }
         #expect(fixture.perform(row) == result, "the same again, now with a warm TLB")
     }

@@ -28,11 +28,16 @@ struct RMPFixture {
         } catch { return error }
     }
 
-    func give(_ pfn: UInt64, _ size: PageSize = .size4K, asid: UInt32 = 5, gfn: UInt64? = nil, immutable: Bool = false) -> RMPStatus? {
+    func give(_ pfn: UInt64, _ size: PageSize = .size4K, asid: UInt32 = 5, gfn: UInt64? = nil, immutable: Bool = false)
+        -> RMPStatus?
+    {
         update(pfn, .guest(ASID(asid), at: GPA((gfn ?? pfn) << 12), size, immutable: immutable))
     }
 
-    func entry(_ pfn: UInt64) -> RMPEntry { rmp.effectiveEntry(PFN(pfn))! }
+    func entry(_ pfn: UInt64) -> RMPEntry {
+        guard let entry = rmp.effectiveEntry(PFN(pfn)) else { preconditionFailure("frame \(pfn) has no entry") }
+        return entry
+    }
 
     /// PVALIDATE; a fault is named by its error's bits beside the status.
     func validate(
@@ -78,7 +83,8 @@ struct RMPModel {
                 pages[pfn + offset] = nil
                 continue
             }
-            var new = Page(asid: state.asid.rawValue, gfn: state.gpa.frame.rawValue + offset, immutable: state.immutable)
+            var new = Page(
+                asid: state.asid.rawValue, gfn: state.gpa.frame.rawValue + offset, immutable: state.immutable)
             let isSameSize = wasLarge == (state.pageSize == .size2M)
             if let old, isSameSize, old.asid == new.asid, old.gfn == new.gfn { new.validated = old.validated }
             pages[pfn + offset] = new
@@ -96,7 +102,9 @@ struct RMPModel {
         return nil
     }
 
-    mutating func validate(_ pfn: UInt64, _ size: PageSize, gfn: UInt64, asid: UInt32, to value: Bool) -> Result<Bool, GuestInstructionFailure> {
+    mutating func validate(_ pfn: UInt64, _ size: PageSize, gfn: UInt64, asid: UInt32, to value: Bool) -> Result<
+        Bool, GuestInstructionFailure
+    > {
         let fault = PageFaultError([.present, .user, .rmp, .encrypted, .finalAddress])
         if gfn % size.pageCount != 0 { return .failure(.status(.failInput)) }
         guard let page = pages[pfn], page.asid == asid, page.gfn == gfn, !page.immutable, asid != 0 else {

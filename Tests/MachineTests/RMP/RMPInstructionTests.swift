@@ -6,7 +6,9 @@ import Testing
 
 @Suite("RMP instructions")
 struct RMPInstructionTests {
-    @Test("RMPUPDATE refuses operands first: alignment, a contradiction, addresses and owners that do not fit, frames not covered")
+    @Test(
+        "RMPUPDATE refuses operands first: alignment, a contradiction, addresses and owners that do not fit, frames not covered"
+    )
     func updateOperands() throws {
         let fixture = try RMPFixture()
         // The page itself would be refused too: it is immutable.
@@ -14,7 +16,8 @@ struct RMPInstructionTests {
         let covered = fixture.rmp.coveredFrameCount
         let wrong: [(UInt64, RMPUpdateState)] = [
             (1024, .guest(ASID(5), at: GPA(0x1000), .size2M)), (1025, .guest(ASID(5), at: GPA(0), .size2M)),
-            (1024, RMPUpdateState(assigned: false, asid: ASID(5))), (1024, RMPUpdateState(assigned: false, immutable: true)),
+            (1024, RMPUpdateState(assigned: false, asid: ASID(5))),
+            (1024, RMPUpdateState(assigned: false, immutable: true)),
             (1024, .guest(ASID(5), at: GPA(1 << 51), .size4K)), (1024, .guest(ASID(0x400), at: GPA(0), .size4K)),
             (covered, .guest(ASID(5), at: GPA(0), .size4K)), (covered | 511 + 1, .shared(.size2M)),
         ]
@@ -41,19 +44,25 @@ struct RMPInstructionTests {
         #expect(fixture.rmp.findViolations() == [])
     }
 
-    @Test("A change of owner, address or size clears validated, VMSA and the other VMPLs' permissions; a rewrite keeps them")
+    @Test(
+        "A change of owner, address or size clears validated, VMSA and the other VMPLs' permissions; a rewrite keeps them"
+    )
     func updateResets() throws {
         let fixture = try RMPFixture()
         func prepare() throws {
             #expect(fixture.give(600) == nil)
             if !fixture.entry(600).validated { #expect(fixture.validate(600) == .success(true)) }
             let page = GuestPage(gpa: GPA(600 << 12), pfn: PFN(600), level: .level4K)
-            try fixture.rmp.rmpAdjust(page, size: .size4K, target: .vmpl1, permissions: .all, vmsa: true, asid: ASID(5), vmpl: .vmpl0)
+            try fixture.rmp.rmpAdjust(
+                page, size: .size4K, target: .vmpl1, permissions: .all, vmsa: true, asid: ASID(5), vmpl: .vmpl0)
         }
         try prepare()
         #expect(fixture.give(600) == nil)
-        #expect(fixture.entry(600).validated && fixture.entry(600).vmsa && fixture.entry(600).permissions[.vmpl1] == .all)
-        for change in [RMPUpdateState.guest(ASID(5), at: GPA(601 << 12), .size4K), .guest(ASID(6), at: GPA(600 << 12), .size4K)] {
+        #expect(
+            fixture.entry(600).validated && fixture.entry(600).vmsa && fixture.entry(600).permissions[.vmpl1] == .all)
+        for change in [
+            RMPUpdateState.guest(ASID(5), at: GPA(601 << 12), .size4K), .guest(ASID(6), at: GPA(600 << 12), .size4K),
+        ] {
             #expect(fixture.update(600, change) == nil)
             let entry = fixture.entry(600)
             #expect(!entry.validated && !entry.vmsa && entry.permissions == .initial)
@@ -64,7 +73,9 @@ struct RMPInstructionTests {
         #expect(fixture.rmp.rawEntry(PFN(600)) == RMPEntryRaw(low: 0, high: 0))
     }
 
-    @Test("PSMASH: alignment and coverage, then kind, then in use; 512 entries with consecutive addresses and the same state")
+    @Test(
+        "PSMASH: alignment and coverage, then kind, then in use; 512 entries with consecutive addresses and the same state"
+    )
     func smash() throws {
         let fixture = try RMPFixture()
         #expect(fixture.smash(513) == .failInput)
@@ -80,7 +91,9 @@ struct RMPInstructionTests {
         #expect(fixture.smash(1024) == nil)
         for offset in [0, 1, 77, 511] as [UInt64] {
             let entry = fixture.rmp.entry(PFN(1024 + offset))
-            #expect(entry.assigned && entry.pageSize == .size4K && entry.gfn == GFN(1 << 20 + offset) && entry.asid == ASID(5))
+            #expect(
+                entry.assigned && entry.pageSize == .size4K && entry.gfn == GFN(1 << 20 + offset)
+                    && entry.asid == ASID(5))
             #expect(entry.validated && entry.permissions == .initial)
         }
         #expect(fixture.rmp.entry(PFN(1024)).subpageCount == 511)
@@ -107,7 +120,8 @@ struct RMPInstructionTests {
         #expect(isFault(fixture.validate(1 << 30), fault, 1 << 30), "past the RMP")
         #expect(isFault(fixture.validate(601), fault, 601), "the host's page")
         #expect(isFault(fixture.validate(1024), fault.union(.sizeMismatch), 1024), "4K of a 2M page")
-        #expect(isFault(fixture.validate(1024, .size2M, level: .level4K), fault.union(.sizeMismatch), 1024), "mapped 4K")
+        #expect(
+            isFault(fixture.validate(1024, .size2M, level: .level4K), fault.union(.sizeMismatch), 1024), "mapped 4K")
         #expect(fixture.validate(1024, .size2M, level: .level2M) == .success(true))
         #expect(fixture.entry(1100).validated)
         #expect(fixture.give(1536) == nil)
@@ -124,9 +138,13 @@ struct RMPInstructionTests {
         let fixture = try RMPFixture()
         #expect(fixture.give(600) == nil)
         let page = GuestPage(gpa: GPA(600 << 12), pfn: PFN(600), level: .level4K)
-        func adjust(_ target: VMPL, _ permissions: VMPLPermissions, vmsa: Bool = false, vmpl: VMPL = .vmpl0) -> GuestInstructionFailure? {
+        func adjust(_ target: VMPL, _ permissions: VMPLPermissions, vmsa: Bool = false, vmpl: VMPL = .vmpl0)
+            -> GuestInstructionFailure?
+        {
             do throws(GuestInstructionFailure) {
-                try fixture.rmp.rmpAdjust(page, size: .size4K, target: target, permissions: permissions, vmsa: vmsa, asid: ASID(5), vmpl: vmpl)
+                try fixture.rmp.rmpAdjust(
+                    page, size: .size4K, target: target, permissions: permissions, vmsa: vmsa, asid: ASID(5), vmpl: vmpl
+                )
                 return nil
             } catch { return error }
         }
@@ -160,6 +178,8 @@ struct RMPInstructionTests {
         #expect(!other.assigned && other.regionHasAssignedPages)
         #expect(fixture.give(1024, .size2M, gfn: 1 << 20) == nil)
         let inside = try fixture.rmp.rmpRead(SPA(1030 << 12))
-        #expect(inside.assigned && inside.pageSize == .size2M && inside.gpa == GPA((1 << 20 + 6) << 12) && inside.asid == ASID(5))
+        #expect(
+            inside.assigned && inside.pageSize == .size2M && inside.gpa == GPA((1 << 20 + 6) << 12)
+                && inside.asid == ASID(5))
     }
 }

@@ -16,7 +16,10 @@ struct RMPRandomTests {
             var program: [String] = []
             for _ in 0..<80 {
                 let region = 512 * UInt64.random(in: 1..<3, using: &entropy)
-                let pfn = region + (Int.random(in: 0..<3, using: &entropy) == 0 ? UInt64.random(in: 0..<512, using: &entropy) : [0, 1, 511].randomElement(using: &entropy)!)
+                let pfn =
+                    region
+                    + (Int.random(in: 0..<3, using: &entropy) == 0
+                        ? UInt64.random(in: 0..<512, using: &entropy) : [0, 1, 511].randomElement(using: &entropy)!)
                 let size: PageSize = Int.random(in: 0..<3, using: &entropy) == 0 ? .size2M : .size4K
                 let asid = UInt32.random(in: 4..<6, using: &entropy)
                 let gfn = (1 << 20) + (Int.random(in: 0..<4, using: &entropy) == 0 ? pfn + 1 : pfn)
@@ -24,12 +27,15 @@ struct RMPRandomTests {
                 let (found, expected): (String, String)
                 switch Int.random(in: 0..<10, using: &entropy) {
                 case 0..<4:
-                    let state = RMPUpdateState.guest(ASID(asid), at: GPA(gfn << 12), size, immutable: Int.random(in: 0..<12, using: &entropy) == 0)
+                    let state = RMPUpdateState.guest(
+                        ASID(asid), at: GPA(gfn << 12), size, immutable: Int.random(in: 0..<12, using: &entropy) == 0)
                     what = "RMPUPDATE \(pfn) \(state)"
                     (found, expected) = ("\(fixture.update(pfn, state) as Any)", "\(model.update(pfn, state) as Any)")
                 case 4..<6:
                     what = "RMPUPDATE \(pfn) shared \(size)"
-                    (found, expected) = ("\(fixture.update(pfn, .shared(size)) as Any)", "\(model.update(pfn, .shared(size)) as Any)")
+                    (found, expected) = (
+                        "\(fixture.update(pfn, .shared(size)) as Any)", "\(model.update(pfn, .shared(size)) as Any)"
+                    )
                 case 6:
                     let head = Int.random(in: 0..<5, using: &entropy) == 0 ? pfn : region
                     what = "PSMASH \(head)"
@@ -60,14 +66,17 @@ struct RMPRandomTests {
                 continue
             }
             let found = RMPModel.Page(
-                asid: entry.asid.rawValue, gfn: entry.gfn.rawValue, immutable: entry.immutable, validated: entry.validated)
+                asid: entry.asid.rawValue, gfn: entry.gfn.rawValue, immutable: entry.immutable,
+                validated: entry.validated)
             if found != page || !entry.assigned { problems.append("frame \(pfn) is \(found), must be \(page)") }
             let size: PageSize = model.large.contains(pfn / 512 * 512) ? .size2M : .size4K
             if entry.pageSize != size { problems.append("frame \(pfn) is \(entry.pageSize)") }
         }
         for asid in [4, 5] as [UInt32] {
             let count = model.pages.values.filter { $0.asid == asid }.count
-            if fixture.rmp.assignedPageCount(of: ASID(asid)) != UInt64(count) { problems.append("the counter of ASID \(asid)") }
+            if fixture.rmp.assignedPageCount(of: ASID(asid)) != UInt64(count) {
+                problems.append("the counter of ASID \(asid)")
+            }
         }
         return problems
     }

@@ -7,7 +7,9 @@ import Testing
 
 @Suite("Nested TLB")
 struct NestedTLBTests {
-    @Test("A cached translation outlives a zap until a flush: of all, of the ASID, of any frame of the page, of the epoch")
+    @Test(
+        "A cached translation outlives a zap until a flush: of all, of the ASID, of any frame of the page, of the epoch"
+    )
     func zapNeedsFlush() throws {
         let flushes: [(String, (AccessFixture) -> Void)] = [
             ("all", { $0.guest.tlb.flush() }),
@@ -20,13 +22,19 @@ struct NestedTLBTests {
             let fixture = try AccessFixture(mapping: "2M", rmp: "own-2m", vmpl: .vmpl0, privilege: .supervisor)
             let found = try fixture.guest.translate(fixture.gpa, .read, .private)
             fixture.nested.zap(0..<PageTable.frameCount)
-            #expect(try fixture.guest.translate(fixture.gpa, .read, .private) == found, "still cached before the flush: \(name)")
+            #expect(
+                try fixture.guest.translate(fixture.gpa, .read, .private) == found,
+                "still cached before the flush: \(name)")
             fixture.guest.tlb.flush(ASID(6))
             fixture.guest.tlb.flush(fixture.gpa.frame + 512, of: AccessFixture.asid)
             fixture.base.epochs.flush(ASID(6))
-            #expect(try fixture.guest.translate(fixture.gpa, .read, .private) == found, "a flush of something else: \(name)")
+            #expect(
+                try fixture.guest.translate(fixture.gpa, .read, .private) == found, "a flush of something else: \(name)"
+            )
             flush(fixture)
-            #expect(throws: GuestFault.self, "flushed: \(name)") { try fixture.guest.translate(fixture.gpa, .read, .private) }
+            #expect(throws: GuestFault.self, "flushed: \(name)") {
+                try fixture.guest.translate(fixture.gpa, .read, .private)
+            }
         }
     }
 
@@ -35,14 +43,21 @@ struct NestedTLBTests {
         let page = { (f: AccessFixture) in GuestPage(gpa: f.gpa, pfn: f.pfn, level: .level4K) }
         let changes: [(String, (AccessFixture) throws -> Void)] = [
             ("RMPUPDATE", { try $0.base.rmp.rmpUpdate($0.pfn.address, to: .shared(.size4K)) }),
-            ("PVALIDATE", {
-                _ = try $0.base.rmp.pvalidate(page($0), size: .size4K, validate: false, asid: AccessFixture.asid, vmpl: .vmpl0)
-            }),
-            ("RMPADJUST", {
-                try $0.base.rmp.rmpAdjust(
-                    page($0), size: .size4K, target: .vmpl2, permissions: [], vmsa: false, asid: AccessFixture.asid,
-                    vmpl: .vmpl0)
-            }),
+            (
+                "PVALIDATE",
+                {
+                    _ = try $0.base.rmp.pvalidate(
+                        page($0), size: .size4K, validate: false, asid: AccessFixture.asid, vmpl: .vmpl0)
+                }
+            ),
+            (
+                "RMPADJUST",
+                {
+                    try $0.base.rmp.rmpAdjust(
+                        page($0), size: .size4K, target: .vmpl2, permissions: [], vmsa: false, asid: AccessFixture.asid,
+                        vmpl: .vmpl0)
+                }
+            ),
             ("firmware", { $0.base.rmp.firmwareWrite($0.pfn, RMPEntry(assigned: true, immutable: true)) }),
         ]
         for (name, change) in changes {
@@ -51,7 +66,9 @@ struct NestedTLBTests {
             let fixture = try AccessFixture(mapping: "4K", rmp: state, vmpl: vmpl, privilege: .supervisor)
             _ = try fixture.guest.translate(fixture.gpa, .write, .private)
             try change(fixture)
-            #expect(throws: GuestFault.self, "after \(name)") { try fixture.guest.translate(fixture.gpa, .write, .private) }
+            #expect(throws: GuestFault.self, "after \(name)") {
+                try fixture.guest.translate(fixture.gpa, .write, .private)
+            }
         }
     }
 
@@ -93,11 +110,14 @@ struct NestedTLBTests {
                     pfn.aligned(down: size).address, to: .guest(ASID(1), at: gfn.aligned(down: size).address, size))
             case 2: try? base.rmp.rmpUpdate(pfn.aligned(down: size).address, to: .shared(size))
             case 3: try? base.rmp.psmash(pfn.aligned(down: .size2M).address)
-            case 4: _ = try? base.rmp.pvalidate(page, size: size, validate: Bool.random(using: &random), asid: ASID(1), vmpl: .vmpl0)
+            case 4:
+                _ = try? base.rmp.pvalidate(
+                    page, size: size, validate: Bool.random(using: &random), asid: ASID(1), vmpl: .vmpl0)
             case 5...6:
                 let level: PageLevel = size == .size2M ? .level2M : .level4K
                 table.zap(gfn.aligned(down: size).rawValue..<gfn.aligned(down: size).rawValue + level.pageCount)
-                try? table.map(gfn.aligned(down: size).rawValue, to: pfn.aligned(down: size), level: level, flags: .guest)
+                try? table.map(
+                    gfn.aligned(down: size).rawValue, to: pfn.aligned(down: size), level: level, flags: .guest)
                 base.epochs.flush(ASID(1))
             case 7:
                 try table.split(gfn.rawValue, to: .level4K)

@@ -79,13 +79,16 @@ struct PageTableModelTests {
         // Frames around a 1 GiB boundary, so that all sizes fit and neighbours matter.
         let base = PageLevel.level1G.pageCount
         let places = (-3...4).map { UInt64(Int(base) + $0 * 512) }
-        func frame() -> UInt64 { (places.randomElement(using: &random) ?? base) + UInt64.random(in: 0..<512, using: &random) }
+        func frame() -> UInt64 {
+            (places.randomElement(using: &random) ?? base) + UInt64.random(in: 0..<512, using: &random)
+        }
         var kinds: [String: Int] = [:]
         for _ in 0..<250 {
             let at = frame()
             switch Int.random(in: 0..<100, using: &random) {
             case 0..<40:
-                let level: PageLevel = [.level4K, .level4K, .level2M, .level2M, .level1G].randomElement(using: &random) ?? .level4K
+                let level: PageLevel =
+                    [.level4K, .level4K, .level2M, .level2M, .level1G].randomElement(using: &random) ?? .level4K
                 let start = at & ~(level.pageCount - 1)
                 let flags: PageFlags = Bool.random(using: &random) ? .guest : .kernel
                 let leaf = LeafModel.Leaf(start: start, level: level, pfn: start, flags: flags)

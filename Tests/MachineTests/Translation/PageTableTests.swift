@@ -12,7 +12,8 @@ struct PageTableTests {
         let frame = level.pageCount * 3
         try table.map(frame, to: PFN(level.pageCount * 7), level: level, flags: [.writable, .noExecute])
         for offset in [0, level.pageCount / 2, level.pageCount - 1] {
-            let expected = PageMapping(pfn: PFN(level.pageCount * 7 + offset), level: level, flags: [.writable, .noExecute])
+            let expected = PageMapping(
+                pfn: PFN(level.pageCount * 7 + offset), level: level, flags: [.writable, .noExecute])
             #expect(table.lookup(frame + offset) == expected)
         }
         #expect(table.lookup(frame - 1) == nil)
@@ -28,9 +29,13 @@ struct PageTableTests {
         #expect(throws: PageTableError.misaligned) { try table.map(511, to: PFN(0), level: .level2M, flags: []) }
         #expect(throws: PageTableError.misaligned) { try table.map(512, to: PFN(1), level: .level2M, flags: []) }
         try table.map(512, to: PFN(512), level: .level2M, flags: [])
-        #expect(throws: PageTableError.occupied(.level2M)) { try table.map(513, to: PFN(0), level: .level4K, flags: []) }
+        #expect(throws: PageTableError.occupied(.level2M)) {
+            try table.map(513, to: PFN(0), level: .level4K, flags: [])
+        }
         try table.map(1024, to: PFN(9), level: .level4K, flags: [])
-        #expect(throws: PageTableError.occupied(.level4K)) { try table.map(1024, to: PFN(0), level: .level2M, flags: []) }
+        #expect(throws: PageTableError.occupied(.level4K)) {
+            try table.map(1024, to: PFN(0), level: .level2M, flags: [])
+        }
         fixture.pages.left = 0
         #expect(throws: PageTableError.outOfTablePages) { try table.map(4096, to: PFN(0), level: .level4K, flags: []) }
         #expect(table.lookup(4096) == nil)
@@ -140,7 +145,9 @@ struct PageTableTests {
     func destroy() throws {
         let fixture = try TableFixture()
         let table = try fixture.makeTable()
-        for index in 0..<40 as Range<UInt64> { try table.map(index << 27 | 3, to: PFN(1), level: .level4K, flags: .guest) }
+        for index in 0..<40 as Range<UInt64> {
+            try table.map(index << 27 | 3, to: PFN(1), level: .level4K, flags: .guest)
+        }
         #expect(fixture.pages.out.count == 1 + 40 * 3)
         table.destroy()
         #expect(fixture.pages.out.isEmpty)
