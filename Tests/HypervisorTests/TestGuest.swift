@@ -129,7 +129,7 @@ final class TestGuest: Sendable {
 
     /// PVALIDATE of a mapped page, by the guest.
     func validate(_ index: UInt64, _ size: PageSize = .size4K) throws -> Bool {
-        let mapping = try #require(mapping(index))
+        let mapping = try #require(self.mapping(index))
         return try rmp.pvalidate(
             GuestPage(gpa: (base + index).address, pfn: mapping.pfn, level: mapping.level), size: size, validate: true,
             asid: vm.asid ?? .host, vmpl: .vmpl0)
