@@ -22,6 +22,7 @@ private struct ConvertRun {
 
     init(_ request: ConvertRequest) throws(InputError) {
         self.request = request
+        try request.checkMemory()
         do throws(EmulatedHostError) { emulated = try EmulatedHost(forGuestsOf: request.memory.byteCount) } catch {
             throw InputError("a guest of \(request.memory) cannot be built: \(error). Give less --memory.")
         }
