@@ -80,7 +80,7 @@ extension VirtualMachine {
         guard let slot = slot(containing: gfn), let file = slot.guestMemory else { return }
         let index = slot.guestIndex(of: gfn)
         guard let folio = file.folios.folio(at: index) else { return }
-        if folio.pageCount > pageCount { file.folios.split(folio, to: pageCount == 512 ? 9 : 0) }
+        if folio.pageCount > 512 { file.folios.split(folio, to: 9) }
         guard let part = file.folios.folio(at: index) else { return }
         if part.pageCount > pageCount { file.folios.split(part, to: 0) }
         file.folios.forEach(in: index..<index + pageCount) { folio in

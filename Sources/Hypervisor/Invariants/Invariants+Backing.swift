@@ -5,7 +5,7 @@ internal import SNPArchitecture
 
 extension VirtualMachine {
     /// Every assigned backing page is this guest's at its address. Under an eager policy only a page with the private
-    /// attribute is assigned, and every one that was backed before it became private is; under a lazy one only a private page
+    /// attribute is assigned, and every one that does not wait for a fault is; under a lazy one only a private page
     /// may become assigned, and it stays so until freed.
     func checkBacking(_ findings: inout Findings) {
         guard kind == .snp, let asid else { return }
@@ -16,7 +16,7 @@ extension VirtualMachine {
                 _ = range.forEachExtent(file) { extent in
                     extent.forEachRegion { region in
                         guard !findings.isFull else { return }
-                        check(region, run.attribute, asid, !file.isBackedLate, &findings)
+                        check(region, run.attribute, asid, !file.leavesPagesToFaults, &findings)
                     }
                 }
             }

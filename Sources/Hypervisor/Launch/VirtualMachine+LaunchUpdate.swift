@@ -111,7 +111,7 @@ extension VirtualMachine {
         do throws(FirmwareError) {
             try host.firmware.send(LaunchUpdateBuffer(context: context.address, page: pfn.address, type: request.type))
         } catch {
-            abandon(pfn, error, &request)
+            abandon(pfn, file, error, &request)
             throw SEVCommandError(error)
         }
     }
@@ -142,12 +142,15 @@ extension VirtualMachine {
     }
 
     /// Takes back a page that firmware refused; a corrected CPUID page goes back to the caller first.
-    private func abandon(_ pfn: PFN, _ error: FirmwareError, _ request: inout LaunchUpdateRequest) {
+    private func abandon(
+        _ pfn: PFN, _ file: GuestMemory, _ error: FirmwareError, _ request: inout LaunchUpdateRequest
+    ) {
         do throws(FirmwareError) { try host.firmware.reclaimPage(pfn) } catch {
             kill("a page that firmware refused could not be reclaimed: \(error)")
             return
         }
         _ = host.directMap.restore(around: pfn, host.rmp)
+        file.leavesPagesToFaults = true
         if request.type == .cpuid, error == .status(.invalidParam) {
             request.source = host.machine.memory.bytes(pfn.address, count: 4096)[...]
         }

@@ -18,8 +18,9 @@ public final class GuestMemory: @unchecked Sendable {
     var bindings: [MemorySlot] = []
     /// The machine it belongs to; gone once that is destroyed.
     weak var machine: VirtualMachine?
-    /// Some page was backed after its guest frame had become private, and is assigned only by a fault: for the invariants.
-    var isBackedLate = false
+    /// Some page of a private frame is not assigned, and waits for a fault: it was backed after the conversion, or firmware
+    /// refused to launch it. For the invariants.
+    var leavesPagesToFaults = false
 
     init(byteCount: UInt64, folioOrder: UInt8, machine: VirtualMachine) throws(MachineError) {
         self.byteCount = byteCount
@@ -134,9 +135,9 @@ extension VirtualMachine {
 
     /// Remembers that a folio came after the conversion of its guest frames.
     func noteBacking(_ file: GuestMemory, _ folio: Folio) {
-        guard !file.isBackedLate else { return }
+        guard !file.leavesPagesToFaults else { return }
         for frames in file.bindings.compactMap({ $0.frames(backedBy: folio.index..<folio.index + folio.pageCount) }) {
-            if nested.lock.withLock({ !attributes.isUniform(frames, .shared) }) { file.isBackedLate = true }
+            if nested.lock.withLock({ !attributes.isUniform(frames, .shared) }) { file.leavesPagesToFaults = true }
         }
     }
 

@@ -163,6 +163,25 @@ struct RefusalTests {
         }
     }
 
+    @Test("A page leaked out of a 1 GiB folio leaves the folio's other 2 MiB whole", arguments: [0..<1024, 0..<700])
+    func leakFromGigabyte(pages: Range<Int>) throws {
+        let guest = try TestGuest(pages: 1 << 18, folioOrder: 18, base: GFN(1 << 18), dramByteCount: 3 << 30)
+        try guest.allocate(0..<1)
+        guest.rmp.fail(.rmpUpdate, calls: 2...10_000, with: .failPermission)
+        #expect(guest.convertFailure(0..<UInt64(pages.upperBound), to: .private) != nil)
+        guest.rmp.fail(.rmpUpdate, calls: 1...1, with: .failPermission)
+        #expect(guest.convertFailure(700..<702, to: .private) != nil)
+        guest.rmp.injection.set(nil)
+        #expect(guest.host.leaked.count == 512)
+        #expect(guest.file.folios.folio(at: 600)?.order == 9 && guest.file.folios.folio(at: 262_143)?.order == 9)
+        guest.rmp.fail(.rmpUpdate, calls: 2...10_000, with: .failPermission)
+        #expect(guest.convertFailure(1027..<1030, to: .private) != nil)
+        guest.rmp.injection.set(nil)
+        #expect(guest.host.leaked.count == 513)
+        #expect(guest.file.folios.folio(at: 1028)?.order == 0 && guest.file.folios.folio(at: 1600)?.order == 9)
+        #expect(guest.violations == [])
+    }
+
     @Test(
         "FAIL_INUSE and FAIL_OVERLAP are retried up to the limit, and then an error",
         arguments: [
