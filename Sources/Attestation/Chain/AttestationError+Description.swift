@@ -49,7 +49,8 @@ extension AttestationError: CustomStringConvertible {
         switch self {
         case .unsigned: "the report is not signed"
         case .signatureAlgorithm(let value): "signature algorithm \(value) is not ECDSA P-384 with SHA-384"
-        case .signingKey(let key, let role): "the report's SIGNING_KEY says \(key), the certificate is a \(role.rawValue)"
+        case .signingKey(let key, let role):
+            "the report's SIGNING_KEY says \(key), the certificate is a \(role.rawValue)"
         case .signatureRange: "r or s of the report's signature is zero or too large"
         case .reportSignature: "the report's signature is wrong"
         case .unknownProcessor(let processor):
