@@ -18,7 +18,7 @@ struct ReportLayoutTests {
     func roundTrip(_ version: ReportVersion) throws {
         var bytes = [UInt8](repeating: 0, count: 0x4a0)
         for field in AttestationReport.fields(version) where field.kind != .reserved {
-            for index in 0..<field.byteCount { bytes[field.offset + index] = UInt8((field.offset + index * 7) & 0xff) | 1 }
+            for index in 0..<field.byteCount { bytes[field.offset + index] = UInt8(index * 7 & 0xff) | 1 }
         }
         bytes.replaceSubrange(0..<4, with: [UInt8(version.rawValue), 0, 0, 0])
         bytes.replaceSubrange(0x48..<0x4c, with: [0x1f, 0, 0, 0])

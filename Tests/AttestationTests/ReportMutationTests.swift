@@ -52,7 +52,9 @@ struct ReportMutationTests {
         Mutation("version 6", .report(.unknownVersion(6))) { $0.reportPatches = [0: 5] },
         Mutation("version with a high byte", .report(.unknownVersion(0x0100_0003))) { $0.reportPatches = [3: 1] },
         Mutation("version 2 with a processor", .report(.reservedBits(offset: 0x188))) { $0.reportPatches = [0: 1] },
-        Mutation("version 3 with a mitigation", .report(.reservedBits(offset: 0x1f8))) { $0.reportPatches = [0x1f8: 1] },
+        Mutation("version 3 with a mitigation", .report(.reservedBits(offset: 0x1f8))) {
+            $0.reportPatches = [0x1f8: 1]
+        },
         Mutation("KEY_INFO bit 5", .report(.reservedBits(offset: 0x48))) { $0.reportPatches = [0x48: 0x20] },
         Mutation("reserved word 04C", .report(.reservedBits(offset: 0x4f))) { $0.reportPatches = [0x4f: 0x80] },
         Mutation("reserved byte 1EB", .report(.reservedBits(offset: 0x1eb))) { $0.reportPatches = [0x1eb: 1] },

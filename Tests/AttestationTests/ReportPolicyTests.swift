@@ -4,12 +4,12 @@ import Testing
 
 @Suite("Policies for reports")
 struct ReportPolicyTests {
+    typealias Change = @Sendable (inout AttestationReport, inout ReportPolicy) -> Void
+
     struct Row: Sendable, CustomTestStringConvertible {
         var refusal: PolicyRefusal
-        var change: @Sendable (inout AttestationReport, inout ReportPolicy) -> Void
-        init(
-            _ refusal: PolicyRefusal, _ change: @escaping @Sendable (inout AttestationReport, inout ReportPolicy) -> Void
-        ) {
+        var change: Change
+        init(_ refusal: PolicyRefusal, _ change: @escaping Change) {
             self.refusal = refusal
             self.change = change
         }
@@ -51,7 +51,9 @@ struct ReportPolicyTests {
         Row(.tcb(.reported, .bootLoader, found: 2, minimum: 3)) { report, _ in report.reportedTCB.rawValue -= 1 },
         Row(.tcb(.current, .tee, found: 0, minimum: 1)) { report, _ in report.currentTCB.rawValue -= 0x100 },
         Row(.tcb(.committed, .snp, found: 7, minimum: 8)) { report, _ in report.committedTCB.rawValue -= 1 << 48 },
-        Row(.tcb(.launch, .microcode, found: 0xd2, minimum: 0xd3)) { report, _ in report.launchTCB.rawValue -= 1 << 56 },
+        Row(.tcb(.launch, .microcode, found: 0xd2, minimum: 0xd3)) { report, _ in
+            report.launchTCB.rawValue -= 1 << 56
+        },
         Row(.measurement) { report, _ in report.measurement[47] ^= 1 },
         Row(.reportData) { report, _ in report.reportData[0] ^= 1 },
         Row(.hostData) { report, _ in report.hostData[31] ^= 1 },

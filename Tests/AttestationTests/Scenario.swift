@@ -74,7 +74,8 @@ struct Scenario {
     func reportBytes() throws -> [UInt8] {
         var signed = report
         let bytes = signed.encoded[..<AttestationReport.signedByteCount]
-        signed.signature = ReportSignature(bigEndian: Array(try reportKey.signature(for: bytes).rawRepresentation))
+        let numbers = try reportKey.signature(for: bytes).rawRepresentation
+        signed.signature = FirmwareSignature(p384BigEndian: Array(numbers))
         var encoded = signed.encoded
         for (offset, mask) in reportPatches { encoded[offset] ^= mask }
         return encoded

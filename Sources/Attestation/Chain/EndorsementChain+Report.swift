@@ -34,7 +34,7 @@ extension EndorsementChain {
             throw .signingKey(report: report.signingKey, certificate: role)
         }
         guard report.signatureAlgorithm == 1 else { throw .signatureAlgorithm(report.signatureAlgorithm) }
-        guard let raw = report.signature.bigEndian else { throw .signatureRange }
+        guard let raw = report.signature.p384BigEndian else { throw .signatureRange }
         guard raw[..<48].contains(where: { $0 != 0 }), raw[48...].contains(where: { $0 != 0 }) else {
             throw .signatureRange
         }

@@ -23,8 +23,7 @@ extension AttestationReport {
         chipKeyMasked = keyInfo.hasBit(1)
         readGuest(bytes)
         readPlatform(bytes)
-        signature = ReportSignature(
-            r: bytes.field(at: 0x2a0, byteCount: 72), s: bytes.field(at: 0x2e8, byteCount: 72))
+        signature = FirmwareSignature(decoding: bytes.field(at: 0x2a0, byteCount: FirmwareSignature.byteCount))
     }
 
     private mutating func readGuest(_ bytes: [UInt8]) {
@@ -92,8 +91,7 @@ extension AttestationReport {
             bytes.store(launchMitigations ?? 0, at: 0x1f8)
             bytes.store(currentMitigations ?? 0, at: 0x200)
         }
-        bytes.store(signature.r, at: 0x2a0, limit: 72)
-        bytes.store(signature.s, at: 0x2e8, limit: 72)
+        bytes.store(signature.encoded, at: 0x2a0, limit: FirmwareSignature.byteCount)
         return bytes
     }
 }

@@ -91,7 +91,7 @@ public struct AttestationReport: Hashable, Sendable {
     /// CURRENT_MIT_VECTOR, from version 5 on.
     public var currentMitigations: UInt64?
     /// SIGNATURE.
-    public var signature = ReportSignature()
+    public var signature = FirmwareSignature.none
 
     /// Makes a report of a guest with this policy and measurement, all other fields zero or as without ID block.
     public init(version: ReportVersion, policy: GuestPolicy, measurement: [UInt8]) {

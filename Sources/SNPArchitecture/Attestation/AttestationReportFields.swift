@@ -1,4 +1,4 @@
-// The small typed fields of an attestation report: version, platform information, signing key, firmware versions.
+// The small typed fields of an attestation report: version, platform information, signing key, firmware versions, signature.
 
 /// The versions of the report that are known. Any other is refused rather than guessed at.
 public enum ReportVersion: UInt32, CaseIterable, Sendable {
@@ -65,23 +65,15 @@ public struct ReportedFirmwareVersion: Hashable, Sendable {
     }
 }
 
-/// An ECDSA P-384 signature as the firmware ABI writes it: r and s, little-endian, 72 bytes each, then 368 zero bytes.
-public struct ReportSignature: Hashable, Sendable {
-    /// r, little-endian, 72 bytes.
-    public var r: [UInt8]
-    /// s, little-endian, 72 bytes.
-    public var s: [UInt8]
-    /// Makes a signature from its two little-endian numbers, which are extended with zeros to 72 bytes.
-    public init(r: [UInt8] = [], s: [UInt8] = []) {
-        self.r = Array((r + [UInt8](repeating: 0, count: 72)).prefix(72))
-        self.s = Array((s + [UInt8](repeating: 0, count: 72)).prefix(72))
-    }
-    /// Makes a signature from r and s as 48 big-endian bytes each, one after the other.
-    public init(bigEndian bytes: [UInt8]) {
-        self.init(r: bytes.prefix(48).reversed(), s: bytes.dropFirst(48).prefix(48).reversed())
+extension FirmwareSignature {
+    /// The signature of whoever did not sign: zeros.
+    public static var none: Self { Self(decoding: [UInt8](repeating: 0, count: byteCount)) }
+    /// Makes a P-384 signature from r and s as 48 big-endian bytes each, one after the other.
+    public init(p384BigEndian bytes: [UInt8]) {
+        self.init(p384BigEndianR: Array(bytes.prefix(48)), s: Array(bytes.dropFirst(48).prefix(48)))
     }
     /// r and s as 48 big-endian bytes each, or nil if one of them has more than 384 bits.
-    public var bigEndian: [UInt8]? {
+    public var p384BigEndian: [UInt8]? {
         guard r.count == 72, s.count == 72 else { return nil }
         guard r[48...].allSatisfy({ $0 == 0 }), s[48...].allSatisfy({ $0 == 0 }) else { return nil }
         return r[..<48].reversed() + s[..<48].reversed()
