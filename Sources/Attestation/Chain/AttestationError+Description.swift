@@ -27,6 +27,7 @@ extension AttestationError: CustomStringConvertible {
 
     private var chainDescription: String {
         switch self {
+        case .missingCertificate(let role): "there is no \(role.rawValue) certificate that fits"
         case .wrongSubject(let role, let found): "\"\(found)\" is not the name of an \(role.rawValue) certificate"
         case .wrongKeyKind(let role): "the \(role.rawValue) certificate's key is of the wrong kind"
         case .notAuthority(let role): "the \(role.rawValue) certificate may not issue certificates"

@@ -47,6 +47,8 @@ public enum AttestationError: Error, Hashable, Sendable {
     case report(ReportFormatError)
     /// The certificate in this place cannot be read.
     case certificate(CertificateRole, CertificateError)
+    /// No certificate for this place is there.
+    case missingCertificate(CertificateRole)
     /// The subject's common name is not one that this place allows.
     case wrongSubject(CertificateRole, found: String)
     /// The key is not of the kind that this place asks for.
