@@ -7,13 +7,14 @@ struct Mutation: Sendable, CustomTestStringConvertible {
     var name: String
     var cause: AttestationError
     var product = AttestationProduct.milan
-    var version = ReportVersion.v3
+    var version = AttestationReportVersion.v3
     var vlek = false
     var spoil: @Sendable (inout Scenario) -> Void
 
     init(
         _ name: String, _ cause: AttestationError, _ product: AttestationProduct = .milan,
-        _ version: ReportVersion = .v3, vlek: Bool = false, _ spoil: @escaping @Sendable (inout Scenario) -> Void
+        _ version: AttestationReportVersion = .v3, vlek: Bool = false,
+        _ spoil: @escaping @Sendable (inout Scenario) -> Void
     ) {
         self.name = name
         self.cause = cause

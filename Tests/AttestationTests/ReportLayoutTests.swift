@@ -3,8 +3,8 @@ import Testing
 
 @Suite("The layout of attestation reports")
 struct ReportLayoutTests {
-    @Test("The fields of each version cover every byte once, in order", arguments: ReportVersion.allCases)
-    func coverage(_ version: ReportVersion) {
+    @Test("The fields of each version cover every byte once, in order", arguments: AttestationReportVersion.allCases)
+    func coverage(_ version: AttestationReportVersion) {
         var end = 0
         for field in AttestationReport.fields(version) {
             #expect(field.offset == end, "\(field.name)")
@@ -14,8 +14,8 @@ struct ReportLayoutTests {
         #expect(AttestationReport.byteCount == 0x4a0 && AttestationReport.signedByteCount == 0x2a0)
     }
 
-    @Test("Bytes that a version gives a meaning survive decoding and encoding", arguments: ReportVersion.allCases)
-    func roundTrip(_ version: ReportVersion) throws {
+    @Test("Bytes with a meaning survive decoding and encoding", arguments: AttestationReportVersion.allCases)
+    func roundTrip(_ version: AttestationReportVersion) throws {
         var bytes = [UInt8](repeating: 0, count: 0x4a0)
         for field in AttestationReport.fields(version) where field.kind != .reserved {
             for index in 0..<field.byteCount { bytes[field.offset + index] = UInt8(index * 7 & 0xff) | 1 }
@@ -29,8 +29,8 @@ struct ReportLayoutTests {
         #expect((report.launchMitigations != nil) == (version == .v5))
     }
 
-    @Test("Every reserved byte that is not zero is refused by its offset", arguments: ReportVersion.allCases)
-    func reserved(_ version: ReportVersion) {
+    @Test("Every reserved byte that is not zero is refused by its offset", arguments: AttestationReportVersion.allCases)
+    func reserved(_ version: AttestationReportVersion) {
         let good = AttestationReport(
             version: version, policy: .standard, measurement: [UInt8](repeating: 0, count: 48)
         ).encoded

@@ -6,7 +6,7 @@ import Testing
 struct ReportMutationTests {
     @Test("A good report of each product and version verifies", arguments: AttestationProduct.allCases)
     func good(_ product: AttestationProduct) throws {
-        for version in ReportVersion.allCases {
+        for version in AttestationReportVersion.allCases {
             for vlek in [false, true] {
                 let scenario = Scenario(product, version, vlek: vlek)
                 let report = try scenario.judge()

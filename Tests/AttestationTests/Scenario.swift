@@ -17,7 +17,7 @@ struct Scenario {
     var revocations: TestRevocationList?
     var policy: ReportPolicy?
 
-    init(_ product: AttestationProduct = .milan, _ version: ReportVersion = .v2, vlek: Bool = false) {
+    init(_ product: AttestationProduct = .milan, _ version: AttestationReportVersion = .v2, vlek: Bool = false) {
         let name = product.rawValue
         let intermediate = vlek ? "SEV-VLEK-\(name)" : "SEV-\(name)"
         ark = TestCertificate(

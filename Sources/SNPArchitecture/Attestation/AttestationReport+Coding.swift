@@ -7,7 +7,7 @@ extension AttestationReport {
     public init(decoding bytes: [UInt8]) throws(ReportFormatError) {
         guard bytes.count == Self.byteCount else { throw .length(bytes.count) }
         let rawVersion = bytes.integer(at: 0, as: UInt32.self)
-        guard let version = ReportVersion(rawValue: rawVersion) else { throw .unknownVersion(rawVersion) }
+        guard let version = AttestationReportVersion(rawValue: rawVersion) else { throw .unknownVersion(rawVersion) }
         if let mask = Self.reservedMasks[version] {
             for offset in bytes.indices where bytes[offset] & mask[offset] != 0 { throw .reservedBits(offset: offset) }
         }

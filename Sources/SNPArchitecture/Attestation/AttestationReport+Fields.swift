@@ -2,7 +2,7 @@
 
 extension AttestationReport {
     /// Every byte of a report of a version, in order of offset, without overlap.
-    public static func fields(_ version: ReportVersion) -> [LayoutField] {
+    public static func fields(_ version: AttestationReportVersion) -> [LayoutField] {
         head + processor(version) + middle + mitigations(version) + tail
     }
 
@@ -28,7 +28,7 @@ extension AttestationReport {
         .integer("REPORTED_TCB", at: 0x180, byteCount: 8),
     ]
 
-    private static func processor(_ version: ReportVersion) -> [LayoutField] {
+    private static func processor(_ version: AttestationReportVersion) -> [LayoutField] {
         guard version.hasProcessor else { return [.reserved(at: 0x188, byteCount: 24)] }
         return [
             .integer("CPUID_FAM_ID", at: 0x188, byteCount: 1),
@@ -52,7 +52,7 @@ extension AttestationReport {
         .integer("LAUNCH_TCB", at: 0x1f0, byteCount: 8),
     ]
 
-    private static func mitigations(_ version: ReportVersion) -> [LayoutField] {
+    private static func mitigations(_ version: AttestationReportVersion) -> [LayoutField] {
         guard version.hasMitigationVectors else { return [.reserved(at: 0x1f8, byteCount: 0xa8)] }
         return [
             .integer("LAUNCH_MIT_VECTOR", at: 0x1f8, byteCount: 8),
@@ -68,8 +68,8 @@ extension AttestationReport {
     ]
 
     /// The bits that must be zero, byte by byte, of each version.
-    static let reservedMasks: [ReportVersion: [UInt8]] = Dictionary(
-        uniqueKeysWithValues: ReportVersion.allCases.map { version in
+    static let reservedMasks: [AttestationReportVersion: [UInt8]] = Dictionary(
+        uniqueKeysWithValues: AttestationReportVersion.allCases.map { version in
             var mask = [UInt8](repeating: 0, count: byteCount)
             for field in fields(version) {
                 for index in field.offset..<(field.offset + field.byteCount) {

@@ -35,7 +35,7 @@ public struct AttestationReport: Hashable, Sendable {
     public static let signedByteCount = 0x2a0
 
     /// VERSION.
-    public var version: ReportVersion
+    public var version: AttestationReportVersion
     /// GUEST_SVN, from the ID block.
     public var guestSVN: UInt32 = 0
     /// POLICY.
@@ -94,7 +94,7 @@ public struct AttestationReport: Hashable, Sendable {
     public var signature = FirmwareSignature.none
 
     /// Makes a report of a guest with this policy and measurement, all other fields zero or as without ID block.
-    public init(version: ReportVersion, policy: GuestPolicy, measurement: [UInt8]) {
+    public init(version: AttestationReportVersion, policy: GuestPolicy, measurement: [UInt8]) {
         self.version = version
         self.policy = policy
         self.measurement = measurement

@@ -1,7 +1,7 @@
 // The small typed fields of an attestation report: version, platform information, signing key, firmware versions, signature.
 
 /// The versions of the report that are known. Any other is refused rather than guessed at.
-public enum ReportVersion: UInt32, CaseIterable, Sendable {
+public enum AttestationReportVersion: UInt32, CaseIterable, Sendable {
     /// Firmware 1.55 and before.
     case v2 = 2
     /// Adds the processor's family, model and stepping.
