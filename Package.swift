@@ -11,6 +11,7 @@ let strict: [SwiftSetting] = [
 
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "swift-crypto")
+let asn1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
 // The modules, lowest first. A module imports only modules above it in this list; Scripts/check-layers holds that.
@@ -19,12 +20,15 @@ let package = Package(
     products: [
         .library(
             name: "Rampart",
-            targets: ["SNPArchitecture", "Machine", "SecureProcessor", "Hypervisor", "Monitor", "Rampart"]),
+            targets: [
+                "SNPArchitecture", "Machine", "SecureProcessor", "Hypervisor", "Monitor", "Attestation", "Rampart",
+            ]),
         .executable(name: "rampart", targets: ["RampartTool"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.0"),
     ],
     targets: [
         .target(name: "CPlatform"),
@@ -45,6 +49,10 @@ let package = Package(
         .target(
             name: "Monitor",
             dependencies: ["SNPArchitecture", "Machine", "Hypervisor", "CPlatform", crypto],
+            swiftSettings: strict),
+        .target(
+            name: "Attestation",
+            dependencies: ["SNPArchitecture", crypto, cryptoExtras, asn1],
             swiftSettings: strict),
         .target(name: "ReferenceModel", dependencies: ["SNPArchitecture"], swiftSettings: strict),
         .target(
@@ -69,6 +77,10 @@ let package = Package(
             dependencies: ["Hypervisor", "SecureProcessor", "Machine", "Scheduling", "ReferenceModel", "Rampart"],
             swiftSettings: strict),
         .testTarget(name: "MonitorTests", dependencies: ["Monitor", "Rampart", crypto], swiftSettings: strict),
+        .testTarget(
+            name: "AttestationTests",
+            dependencies: ["Attestation", "SNPArchitecture", crypto, cryptoExtras, asn1],
+            swiftSettings: strict),
         .testTarget(
             name: "RampartCLITests", dependencies: ["SNPArchitecture", "Monitor", "RampartCLI", "Rampart"],
             swiftSettings: strict),
