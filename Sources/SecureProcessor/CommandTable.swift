@@ -50,7 +50,9 @@ enum CommandTable {
         Row(.snpGCTXCreate, 0x08) { firmware, bytes throws(FirmwareStatus) in
             try firmware.snpGCTXCreate(GCTXCreateBuffer(bytes: bytes))
         },
-        Row(.snpGuestRequest, 0x18, nil),
+        Row(.snpGuestRequest, 0x18) { firmware, bytes throws(FirmwareStatus) in
+            try firmware.snpGuestRequest(GuestRequestBuffer(bytes: bytes))
+        },
         Row(.snpActivateEx, 0x20, nil),
         Row(.snpLaunchStart, 0x30) { firmware, bytes throws(FirmwareStatus) in
             try firmware.snpLaunchStart(LaunchStartBuffer(bytes: bytes))

@@ -34,6 +34,8 @@ struct GuestRecord {
     var gosvw = [UInt8](repeating: 0, count: 16)
     var desiredTSCKilohertz: UInt32 = 0
     var vmpck: [[UInt8]] = []
+    /// For each VMPCK the number of the last message: even, as requests are odd and answers even.
+    var messageCounts: [UInt64] = [0, 0, 0, 0]
     /// The offline encryption key: pages that are swapped out.
     var oek: [UInt8] = []
     var vmrk: [UInt8] = []

@@ -12,6 +12,7 @@ final class CommandScenario {
     var buffer = CommandBytes()
     var idBlock: IDBlock?
     var idAuthentication: IDAuthentication?
+    var message: TestMessage?
 
     init(_ name: String) throws {
         let named = FirmwareCommand.named.first { $0.name == name }
@@ -27,7 +28,19 @@ final class CommandScenario {
         if let idAuthentication {
             platform.machine.memory.store(idAuthentication.encoded, at: TestPage.idAuthentication.address)
         }
+        writeMessage()
         return platform.run(command, buffer.prefix(CommandBytes.maximumByteCount))
+    }
+
+    /// Leaves the guest's message where the buffer says it is, if DRAM is there.
+    private func writeMessage() {
+        let spa = GuestRequestBuffer(bytes: buffer).request
+        guard let message, platform.machine.memory.contains(spa, count: 0x2000) else { return }
+        let keys = platform.messageKeys()
+        guard keys.count == 4, let sealed = try? message.sealed(keys[Int(min(message.header.vmpck, 3))]) else { return }
+        if spa.frame.aligned(down: .size2M) == TestPage.request.aligned(down: .size2M) || spa.frame == TestPage.uncovered {
+            platform.machine.memory.store(sealed, at: spa)
+        }
     }
 
     /// Changes the buffer as one of its type.
@@ -94,6 +107,12 @@ final class CommandScenario {
             try platform.assign(TestPage.page, ASID(5), at: GPA(0x1000))
             buffer = LaunchUpdateBuffer(context: context, page: TestPage.page.address, type: .normal).bytes
         case .snpLaunchFinish: try prepareFinish()
+        case .snpGuestRequest:
+            try platform.makeRunningGuest()
+            try platform.makeFirmware(TestPage.response)
+            message = TestMessage(.reportRequest, [UInt8](repeating: 0, count: 0x60), vmpck: 0)
+            buffer = GuestRequestBuffer(
+                context: context, request: TestPage.request.address, response: TestPage.response.address).bytes
         case .snpPageReclaim:
             try platform.makeFirmware(TestPage.page)
             buffer = PageReclaimBuffer(page: TestPage.page.address).bytes

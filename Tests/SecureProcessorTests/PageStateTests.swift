@@ -46,7 +46,7 @@ struct PageStateTests {
 
     @Test("the table has a cell for each of the 13 states, and the entries made here are in those states")
     func tableIsComplete() {
-        #expect(Self.rows.count == 14)
+        #expect(Self.rows.count == 17)
         for row in Self.rows { #expect(row.cells.count == 13, "\(row.command)") }
         for state in Self.states where state != .default { #expect(Self.entry(state, gfn: GFN(9)).state == state) }
     }
@@ -78,6 +78,8 @@ struct PageStateTests {
             switch (row.command, row.operand) {
             case (_, "context"): (TestPage.context, 0)
             case (_, "agent"): (TestPage.agent, 2)
+            case (_, "request"): (TestPage.request, 1)
+            case (_, "response"): (TestPage.response, 2)
             case ("SNP_LAUNCH_UPDATE", "page"): (TestPage.page, 2)
             case ("SNP_PAGE_UNSMASH", "page"): (TestPage.large, 0)
             case (_, "page"): (TestPage.page, 0)
