@@ -53,7 +53,9 @@ enum CommandTable {
         Row(.snpGuestRequest, 0x18) { firmware, bytes throws(FirmwareStatus) in
             try firmware.snpGuestRequest(GuestRequestBuffer(bytes: bytes))
         },
-        Row(.snpActivateEx, 0x20, nil),
+        Row(.snpActivateEx, 0x20) { firmware, bytes throws(FirmwareStatus) in
+            try firmware.snpActivateEx(ActivateExBuffer(bytes: bytes))
+        },
         Row(.snpLaunchStart, 0x30) { firmware, bytes throws(FirmwareStatus) in
             try firmware.snpLaunchStart(LaunchStartBuffer(bytes: bytes))
         },
@@ -63,14 +65,20 @@ enum CommandTable {
         Row(.snpLaunchFinish, 0x40) { firmware, bytes throws(FirmwareStatus) in
             try firmware.snpLaunchFinish(LaunchFinishBuffer(bytes: bytes))
         },
-        Row(.snpDbgDecrypt, 0x18, nil),
-        Row(.snpDbgEncrypt, 0x18, nil),
+        Row(.snpDbgDecrypt, 0x18) { firmware, bytes throws(FirmwareStatus) in
+            try firmware.snpDbgDecrypt(DebugDecryptBuffer(bytes: bytes))
+        },
+        Row(.snpDbgEncrypt, 0x18) { firmware, bytes throws(FirmwareStatus) in
+            try firmware.snpDbgEncrypt(DebugEncryptBuffer(bytes: bytes))
+        },
         Row(.snpVerifyMitigation, 0x40, nil),
         Row(.snpPageSwapOut, 0x30, nil),
         Row(.snpPageSwapIn, 0x30, nil),
         Row(.snpPageMove, 0x20, nil),
         Row(.snpPageMDInit, 0x10, nil),
-        Row(.snpPageSetState, 0x10, nil),
+        Row(.snpPageSetState, 0x10) { firmware, bytes throws(FirmwareStatus) in
+            try firmware.snpPageSetState(PageSetStateBuffer(bytes: bytes))
+        },
         Row(.snpPageReclaim, 0x08) { firmware, bytes throws(FirmwareStatus) in
             try firmware.snpPageReclaim(PageReclaimBuffer(bytes: bytes))
         },
@@ -84,7 +92,9 @@ enum CommandTable {
         Row(.snpCommit, 0x04) { firmware, bytes throws(FirmwareStatus) in
             try firmware.snpCommit(CommitBuffer(bytes: bytes))
         },
-        Row(.snpVLEKLoad, 0x10, nil),
+        Row(.snpVLEKLoad, 0x10) { firmware, bytes throws(FirmwareStatus) in
+            try firmware.snpVLEKLoad(VLEKLoadBuffer(bytes: bytes))
+        },
         Row(.snpFeatureInfo, 0x10) { firmware, bytes throws(FirmwareStatus) in
             try firmware.snpFeatureInfo(FeatureInfoBuffer(bytes: bytes))
         },

@@ -13,6 +13,10 @@ final class CommandScenario {
     var idBlock: IDBlock?
     var idAuthentication: IDAuthentication?
     var message: TestMessage?
+    var rangeList: RangeList?
+    /// APIC identifiers.
+    var coreList: [UInt32]?
+    var wrappedKey: [UInt8]?
 
     init(_ name: String) throws {
         let named = FirmwareCommand.named.first { $0.name == name }
@@ -28,6 +32,8 @@ final class CommandScenario {
         if let idAuthentication {
             platform.machine.memory.store(idAuthentication.encoded, at: TestPage.idAuthentication.address)
         }
+        let lists = rangeList?.encoded ?? coreList?.flatMap { [UInt8(truncatingIfNeeded: $0), 0, 0, 0] } ?? wrappedKey
+        if let lists { platform.machine.memory.store(lists, at: TestPage.idBlock.address) }
         writeMessage()
         return platform.run(command, buffer.prefix(CommandBytes.maximumByteCount))
     }
@@ -113,6 +119,26 @@ final class CommandScenario {
             message = TestMessage(.reportRequest, [UInt8](repeating: 0, count: 0x60), vmpck: 0)
             buffer = GuestRequestBuffer(
                 context: context, request: TestPage.request.address, response: TestPage.response.address).bytes
+        case .snpDbgDecrypt, .snpDbgEncrypt:
+            try platform.makeGuest(policy: [.standard, .debugAllowed])
+            try platform.assign(TestPage.page, ASID(5), at: GPA(0x1000))
+            try platform.makeFirmware(TestPage.status)
+            let (page, own) = (TestPage.page.address, TestPage.status.address)
+            buffer =
+                command == .snpDbgDecrypt
+                ? DebugDecryptBuffer(context: context, source: page, destination: own).bytes
+                : DebugEncryptBuffer(context: context, source: own, destination: page).bytes
+        case .snpPageSetState:
+            for index in 0..<4 as Range<UInt64> { try platform.makeFirmware(TestPage.large + index) }
+            rangeList = RangeList([PageRange(base: TestPage.large.address, pageCount: 4)])
+            buffer = PageSetStateBuffer(list: TestPage.idBlock.address).bytes
+        case .snpActivateEx:
+            try platform.makeGuest(asid: nil)
+            coreList = [0, 3]
+            buffer = ActivateExBuffer(context: context, asid: ASID(5), count: 2, list: TestPage.idBlock.address).bytes
+        case .snpVLEKLoad:
+            wrappedKey = platform.firmware.wrappedVLEK(seed: 1)
+            buffer = VLEKLoadBuffer(wrapped: TestPage.idBlock.address).bytes
         case .snpPageReclaim:
             try platform.makeFirmware(TestPage.page)
             buffer = PageReclaimBuffer(page: TestPage.page.address).bytes
