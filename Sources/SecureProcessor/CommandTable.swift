@@ -72,10 +72,18 @@ enum CommandTable {
             try firmware.snpDbgEncrypt(DebugEncryptBuffer(bytes: bytes))
         },
         Row(.snpVerifyMitigation, 0x40, nil),
-        Row(.snpPageSwapOut, 0x30, nil),
-        Row(.snpPageSwapIn, 0x30, nil),
-        Row(.snpPageMove, 0x20, nil),
-        Row(.snpPageMDInit, 0x10, nil),
+        Row(.snpPageSwapOut, 0x30) { firmware, bytes throws(FirmwareStatus) in
+            try firmware.snpPageSwapOut(PageSwapOutBuffer(bytes: bytes))
+        },
+        Row(.snpPageSwapIn, 0x30) { firmware, bytes throws(FirmwareStatus) in
+            try firmware.snpPageSwapIn(PageSwapInBuffer(bytes: bytes))
+        },
+        Row(.snpPageMove, 0x20) { firmware, bytes throws(FirmwareStatus) in
+            try firmware.snpPageMove(PageMoveBuffer(bytes: bytes))
+        },
+        Row(.snpPageMDInit, 0x10) { firmware, bytes throws(FirmwareStatus) in
+            try firmware.snpPageMDInit(PageMDInitBuffer(bytes: bytes))
+        },
         Row(.snpPageSetState, 0x10) { firmware, bytes throws(FirmwareStatus) in
             try firmware.snpPageSetState(PageSetStateBuffer(bytes: bytes))
         },

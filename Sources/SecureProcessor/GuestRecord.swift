@@ -38,6 +38,10 @@ struct GuestRecord {
     var messageCounts: [UInt64] = [0, 0, 0, 0]
     /// The offline encryption key: pages that are swapped out.
     var oek: [UInt8] = []
+    /// How often that key has sealed: the next nonce.
+    var oekCount: UInt64 = 0
+    /// The entry of the first page of metadata, where the chain of metadata pages ends.
+    var rootMetadata = MetadataEntry()
     var vmrk: [UInt8] = []
     var reportID = [UInt8](repeating: 0, count: 32)
     var migrationAgentReportID = [UInt8](repeating: 0xff, count: 32)

@@ -139,6 +139,7 @@ final class CommandScenario {
         case .snpVLEKLoad:
             wrappedKey = platform.firmware.wrappedVLEK(seed: 1)
             buffer = VLEKLoadBuffer(wrapped: TestPage.idBlock.address).bytes
+        case .snpPageMDInit, .snpPageMove, .snpPageSwapOut, .snpPageSwapIn: try preparePaging()
         case .snpPageReclaim:
             try platform.makeFirmware(TestPage.page)
             buffer = PageReclaimBuffer(page: TestPage.page.address).bytes
@@ -154,6 +155,31 @@ final class CommandScenario {
             try platform.makeFirmware(TestPage.status)
             buffer = FeatureInfoBuffer(subleaf: 1, output: TestPage.status.address).bytes
         default: break
+        }
+    }
+
+    /// A guest with a page that firmware holds, and a page of metadata where a migration agent would be.
+    private func preparePaging() throws {
+        let (context, page) = (TestPage.context.address, TestPage.page.address)
+        let (other, metadata) = (TestPage.status.address, TestPage.agent.address + 0x40)
+        try platform.makeGuest()
+        try platform.assign(TestPage.page, ASID(5), at: GPA(0x1000))
+        try platform.makeFirmware(TestPage.status)
+        try platform.makeFirmware(TestPage.agent)
+        try platform.assign(TestPage.large, ASID(5), at: GPA(0x5000))
+        if command == .snpPageMDInit {
+            buffer = PageMDInitBuffer(context: context, page: other).bytes
+            return
+        }
+        try platform.require(platform.run(PageMDInitBuffer(context: context, page: TestPage.agent.address)))
+        let out = PageSwapOutBuffer(context: context, source: page, destination: other, metadata: metadata)
+        switch command {
+        case .snpPageMove:
+            buffer = PageMoveBuffer(context: context, source: page, destination: TestPage.large.address).bytes
+        case .snpPageSwapOut: buffer = out.bytes
+        default:
+            try platform.require(platform.run(out))
+            buffer = PageSwapInBuffer(context: context, source: other, destination: page, metadata: metadata).bytes
         }
     }
 
