@@ -46,6 +46,15 @@ enum GuestMessages {
         Row(.reportRequest, 0x4c0) { firmware, message throws(FirmwareStatus) in
             try firmware.answerReport(message)
         },
+        Row(.exportRequest, 0xfa0) { firmware, message throws(FirmwareStatus) in
+            try firmware.answerExport(message)
+        },
+        Row(.importRequest, 0x10) { firmware, message throws(FirmwareStatus) in
+            try firmware.answerImport(message)
+        },
+        Row(.vmrkRequest, 0x10) { firmware, message throws(FirmwareStatus) in
+            try firmware.answerVMRK(message)
+        },
         Row(.tscInfoRequest, 0x80) { firmware, message throws(FirmwareStatus) in
             try firmware.answerTSCInfo(message)
         },
