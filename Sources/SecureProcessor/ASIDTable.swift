@@ -61,10 +61,10 @@ struct ASIDTable: Hashable {
         }
     }
 
-    /// Gives an ASID to a guest that does not run yet.
-    mutating func allocate(_ asid: ASID) {
-        self[asid].allocated = self[asid].clean
-        self[asid].clean = 0
+    /// Gives an ASID to a guest that does not run yet, on every complex where it is clean or on some of them.
+    mutating func allocate(_ asid: ASID, on mask: UInt64 = ~0) {
+        self[asid].allocated |= self[asid].clean & mask
+        self[asid].clean &= ~mask
     }
 
     /// Lets the guest of an ASID run.

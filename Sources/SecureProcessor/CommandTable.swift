@@ -50,8 +50,12 @@ enum CommandTable {
         Row(.snpGCTXCreate, 0x08) { firmware, bytes throws(FirmwareStatus) in
             try firmware.snpGCTXCreate(GCTXCreateBuffer(bytes: bytes))
         },
-        Row(.snpGuestRequest, 0x18, nil),
-        Row(.snpActivateEx, 0x20, nil),
+        Row(.snpGuestRequest, 0x18) { firmware, bytes throws(FirmwareStatus) in
+            try firmware.snpGuestRequest(GuestRequestBuffer(bytes: bytes))
+        },
+        Row(.snpActivateEx, 0x20) { firmware, bytes throws(FirmwareStatus) in
+            try firmware.snpActivateEx(ActivateExBuffer(bytes: bytes))
+        },
         Row(.snpLaunchStart, 0x30) { firmware, bytes throws(FirmwareStatus) in
             try firmware.snpLaunchStart(LaunchStartBuffer(bytes: bytes))
         },
@@ -61,14 +65,28 @@ enum CommandTable {
         Row(.snpLaunchFinish, 0x40) { firmware, bytes throws(FirmwareStatus) in
             try firmware.snpLaunchFinish(LaunchFinishBuffer(bytes: bytes))
         },
-        Row(.snpDbgDecrypt, 0x18, nil),
-        Row(.snpDbgEncrypt, 0x18, nil),
+        Row(.snpDbgDecrypt, 0x18) { firmware, bytes throws(FirmwareStatus) in
+            try firmware.snpDbgDecrypt(DebugDecryptBuffer(bytes: bytes))
+        },
+        Row(.snpDbgEncrypt, 0x18) { firmware, bytes throws(FirmwareStatus) in
+            try firmware.snpDbgEncrypt(DebugEncryptBuffer(bytes: bytes))
+        },
         Row(.snpVerifyMitigation, 0x40, nil),
-        Row(.snpPageSwapOut, 0x30, nil),
-        Row(.snpPageSwapIn, 0x30, nil),
-        Row(.snpPageMove, 0x20, nil),
-        Row(.snpPageMDInit, 0x10, nil),
-        Row(.snpPageSetState, 0x10, nil),
+        Row(.snpPageSwapOut, 0x30) { firmware, bytes throws(FirmwareStatus) in
+            try firmware.snpPageSwapOut(PageSwapOutBuffer(bytes: bytes))
+        },
+        Row(.snpPageSwapIn, 0x30) { firmware, bytes throws(FirmwareStatus) in
+            try firmware.snpPageSwapIn(PageSwapInBuffer(bytes: bytes))
+        },
+        Row(.snpPageMove, 0x20) { firmware, bytes throws(FirmwareStatus) in
+            try firmware.snpPageMove(PageMoveBuffer(bytes: bytes))
+        },
+        Row(.snpPageMDInit, 0x10) { firmware, bytes throws(FirmwareStatus) in
+            try firmware.snpPageMDInit(PageMDInitBuffer(bytes: bytes))
+        },
+        Row(.snpPageSetState, 0x10) { firmware, bytes throws(FirmwareStatus) in
+            try firmware.snpPageSetState(PageSetStateBuffer(bytes: bytes))
+        },
         Row(.snpPageReclaim, 0x08) { firmware, bytes throws(FirmwareStatus) in
             try firmware.snpPageReclaim(PageReclaimBuffer(bytes: bytes))
         },
@@ -82,7 +100,9 @@ enum CommandTable {
         Row(.snpCommit, 0x04) { firmware, bytes throws(FirmwareStatus) in
             try firmware.snpCommit(CommitBuffer(bytes: bytes))
         },
-        Row(.snpVLEKLoad, 0x10, nil),
+        Row(.snpVLEKLoad, 0x10) { firmware, bytes throws(FirmwareStatus) in
+            try firmware.snpVLEKLoad(VLEKLoadBuffer(bytes: bytes))
+        },
         Row(.snpFeatureInfo, 0x10) { firmware, bytes throws(FirmwareStatus) in
             try firmware.snpFeatureInfo(FeatureInfoBuffer(bytes: bytes))
         },

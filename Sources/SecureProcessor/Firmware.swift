@@ -31,6 +31,12 @@ struct Firmware {
     var configuredTCB: TCBVersion?
     var maskChipID = false
     var maskChipKey = false
+    /// The version that SNP_COMMIT made the least.
+    var committedVersion: FirmwareVersion
+    let chip: ChipSecret
+    /// The VCEK of the TCB that was reported last.
+    var knownVCEK: (tcb: TCBVersion, key: EndorsementKey)?
+    var vlek: LoadedVLEK?
 
     init(machine: Machine, configuration: FirmwareConfiguration) {
         self.configuration = configuration
@@ -43,6 +49,10 @@ struct Firmware {
             fmc: tcbLayout == .turin ? 1 : 0, bootLoader: 9, tee: 0, snp: 23, microcode: 72)
         currentTCB = configuration.currentTCB ?? TCBVersion(levels, layout: tcbLayout)
         committedTCB = configuration.committedTCB ?? currentTCB
+        committedVersion = configuration.committedVersion ?? configuration.version
+        chip = ChipSecret(
+            seed: configuration.chipSeed ?? (machine.configuration.seed ^ 0x4348_4950_5345_4544),
+            product: machine.configuration.product)
         var entropy = EntropySource(seed: configuration.seed ?? (machine.configuration.seed ^ 0x5350_5345_4544_0001))
         contextKey = machine.encryption.installKey(Self.random(16, from: &entropy), for: Self.contextKeyASID)
         machine.encryption.removeKey(of: Self.contextKeyASID)

@@ -26,6 +26,12 @@ public struct FirmwareConfiguration: Sendable {
     public var currentTCB: TCBVersion?
     /// The security levels that are committed; nil for those that run.
     public var committedTCB: TCBVersion?
+    /// The version that is committed; nil for the one that runs.
+    public var committedVersion: FirmwareVersion?
+    /// Seeds the chip's identifier and its versioned keys; nil for a seed derived from the machine's.
+    public var chipSeed: UInt64?
+    /// The version of attestation reports, 2, 3 or 5; nil for the one of the firmware's version.
+    public var reportVersion: ReportVersion?
     /// Simultaneous multithreading is on.
     public var smtIsEnabled: Bool
     /// SNP_SHUTDOWN_EX can clear SYSCFG.SNPEn on the cores.
@@ -39,7 +45,7 @@ public struct FirmwareConfiguration: Sendable {
     public init(
         version: FirmwareVersion = FirmwareVersion(major: 1, minor: 55, build: 21), currentTCB: TCBVersion? = nil,
         committedTCB: TCBVersion? = nil, smtIsEnabled: Bool = true, supportsX86Shutdown: Bool = true,
-        coresPerCCX: Int = 8, seed: UInt64? = nil
+        coresPerCCX: Int = 8, seed: UInt64? = nil, chipSeed: UInt64? = nil, reportVersion: ReportVersion? = nil
     ) {
         self.version = version
         self.currentTCB = currentTCB
@@ -48,5 +54,29 @@ public struct FirmwareConfiguration: Sendable {
         self.supportsX86Shutdown = supportsX86Shutdown
         self.coresPerCCX = coresPerCCX
         self.seed = seed
+        self.chipSeed = chipSeed
+        self.reportVersion = reportVersion
+        committedVersion = nil
+    }
+}
+
+/// The versions of the attestation report.
+public enum ReportVersion: UInt32, CaseIterable, Sendable {
+    /// Firmware 1.51 to 1.55.
+    case version2 = 2
+    /// Names the processor's family, model and stepping.
+    case version3 = 3
+    /// Has room for mitigation vectors.
+    case version5 = 5
+
+    /// The version that a firmware makes.
+    ///
+    /// - Deviates: which firmware starts a version is unconfirmed; 1.56 and 1.58 are assumed for 3 and 5
+    public init(_ firmware: FirmwareVersion) {
+        switch (firmware.major, firmware.minor) {
+        case (...1, ...55): self = .version2
+        case (...1, ...57): self = .version3
+        default: self = .version5
+        }
     }
 }

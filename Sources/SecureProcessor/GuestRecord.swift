@@ -34,8 +34,14 @@ struct GuestRecord {
     var gosvw = [UInt8](repeating: 0, count: 16)
     var desiredTSCKilohertz: UInt32 = 0
     var vmpck: [[UInt8]] = []
+    /// For each VMPCK the number of the last message: even, as requests are odd and answers even.
+    var messageCounts: [UInt64] = [0, 0, 0, 0]
     /// The offline encryption key: pages that are swapped out.
     var oek: [UInt8] = []
+    /// How often that key has sealed: the next nonce.
+    var oekCount: UInt64 = 0
+    /// The entry of the first page of metadata, where the chain of metadata pages ends.
+    var rootMetadata = MetadataEntry()
     var vmrk: [UInt8] = []
     var reportID = [UInt8](repeating: 0, count: 32)
     var migrationAgentReportID = [UInt8](repeating: 0xff, count: 32)

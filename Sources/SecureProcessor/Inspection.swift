@@ -1,5 +1,6 @@
 // A look at the firmware's state for tests and tools. Hardware has no equivalent: it keeps all this to itself.
 
+internal import Crypto
 public import SNPArchitecture
 
 /// What firmware keeps of a guest, without its keys.
@@ -38,6 +39,8 @@ public struct GuestInspection: Hashable, Sendable {
     public var launchTCB: TCBVersion
     /// The TSC frequency that the guest asked for, in kHz.
     public var desiredTSCKilohertz: UInt32
+    /// For each VMPCK the number of the last message.
+    public var messageCounts: [UInt64]
 }
 
 extension SecureProcessor {
@@ -58,8 +61,25 @@ extension SecureProcessor {
                 authorKeyIsEnabled: guest.authorKeyIsEnabled, vcekIsDisabled: guest.vcekIsDisabled,
                 idKeyDigest: guest.idKeyDigest, authorKeyDigest: guest.authorKeyDigest, reportID: guest.reportID,
                 migrationAgentReportID: guest.migrationAgentReportID, launchTCB: guest.launchTCB,
-                desiredTSCKilohertz: guest.desiredTSCKilohertz)
+                desiredTSCKilohertz: guest.desiredTSCKilohertz, messageCounts: guest.messageCounts)
         }
+    }
+
+    /// CHIP_ID: the 64 bytes that name this chip, masked or not. Legacy GET_ID would return them.
+    public var chipIdentifier: [UInt8] { withFirmware { $0.chip.identifier } }
+
+    /// The public half of the chip's key at a TCB, or at the reported one: what a VCEK certificate certifies. 96 bytes,
+    /// two big-endian coordinates. On hardware only the manufacturer can compute it from outside.
+    public func vcekPublicKey(_ tcb: TCBVersion? = nil) -> [UInt8] {
+        withFirmware { firmware in
+            let key = tcb.map { firmware.chip.vcek($0) } ?? firmware.vcek()
+            return Array(key.signing.publicKey.rawRepresentation)
+        }
+    }
+
+    /// The public half of the loaded VLEK, 96 bytes; nil without one.
+    public var vlekPublicKey: [UInt8]? {
+        withFirmware { firmware in firmware.vlek.map { Array($0.key.signing.publicKey.rawRepresentation) } }
     }
 
     /// Lets a guest's launch digest start at a given value instead of zero: for `rampart measure` with a precomputed OVMF

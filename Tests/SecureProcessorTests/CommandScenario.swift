@@ -12,6 +12,11 @@ final class CommandScenario {
     var buffer = CommandBytes()
     var idBlock: IDBlock?
     var idAuthentication: IDAuthentication?
+    var message: TestMessage?
+    var rangeList: RangeList?
+    /// APIC identifiers.
+    var coreList: [UInt32]?
+    var wrappedKey: [UInt8]?
 
     init(_ name: String) throws {
         let named = FirmwareCommand.named.first { $0.name == name }
@@ -27,7 +32,21 @@ final class CommandScenario {
         if let idAuthentication {
             platform.machine.memory.store(idAuthentication.encoded, at: TestPage.idAuthentication.address)
         }
+        let lists = rangeList?.encoded ?? coreList?.flatMap { [UInt8(truncatingIfNeeded: $0), 0, 0, 0] } ?? wrappedKey
+        if let lists { platform.machine.memory.store(lists, at: TestPage.idBlock.address) }
+        writeMessage()
         return platform.run(command, buffer.prefix(CommandBytes.maximumByteCount))
+    }
+
+    /// Leaves the guest's message where the buffer says it is, if DRAM is there.
+    private func writeMessage() {
+        let spa = GuestRequestBuffer(bytes: buffer).request
+        guard let message, platform.machine.memory.contains(spa, count: 0x2000) else { return }
+        let keys = platform.messageKeys()
+        guard keys.count == 4, let sealed = try? message.sealed(keys[Int(min(message.header.vmpck, 3))]) else { return }
+        if spa.frame.aligned(down: .size2M) == TestPage.request.aligned(down: .size2M) || spa.frame == TestPage.uncovered {
+            platform.machine.memory.store(sealed, at: spa)
+        }
     }
 
     /// Changes the buffer as one of its type.
@@ -94,6 +113,33 @@ final class CommandScenario {
             try platform.assign(TestPage.page, ASID(5), at: GPA(0x1000))
             buffer = LaunchUpdateBuffer(context: context, page: TestPage.page.address, type: .normal).bytes
         case .snpLaunchFinish: try prepareFinish()
+        case .snpGuestRequest:
+            try platform.makeRunningGuest()
+            try platform.makeFirmware(TestPage.response)
+            message = TestMessage(.reportRequest, [UInt8](repeating: 0, count: 0x60), vmpck: 0)
+            buffer = GuestRequestBuffer(
+                context: context, request: TestPage.request.address, response: TestPage.response.address).bytes
+        case .snpDbgDecrypt, .snpDbgEncrypt:
+            try platform.makeGuest(policy: [.standard, .debugAllowed])
+            try platform.assign(TestPage.page, ASID(5), at: GPA(0x1000))
+            try platform.makeFirmware(TestPage.status)
+            let (page, own) = (TestPage.page.address, TestPage.status.address)
+            buffer =
+                command == .snpDbgDecrypt
+                ? DebugDecryptBuffer(context: context, source: page, destination: own).bytes
+                : DebugEncryptBuffer(context: context, source: own, destination: page).bytes
+        case .snpPageSetState:
+            for index in 0..<4 as Range<UInt64> { try platform.makeFirmware(TestPage.large + index) }
+            rangeList = RangeList([PageRange(base: TestPage.large.address, pageCount: 4)])
+            buffer = PageSetStateBuffer(list: TestPage.idBlock.address).bytes
+        case .snpActivateEx:
+            try platform.makeGuest(asid: nil)
+            coreList = [0, 3]
+            buffer = ActivateExBuffer(context: context, asid: ASID(5), count: 2, list: TestPage.idBlock.address).bytes
+        case .snpVLEKLoad:
+            wrappedKey = platform.firmware.wrappedVLEK(seed: 1)
+            buffer = VLEKLoadBuffer(wrapped: TestPage.idBlock.address).bytes
+        case .snpPageMDInit, .snpPageMove, .snpPageSwapOut, .snpPageSwapIn: try preparePaging()
         case .snpPageReclaim:
             try platform.makeFirmware(TestPage.page)
             buffer = PageReclaimBuffer(page: TestPage.page.address).bytes
@@ -109,6 +155,31 @@ final class CommandScenario {
             try platform.makeFirmware(TestPage.status)
             buffer = FeatureInfoBuffer(subleaf: 1, output: TestPage.status.address).bytes
         default: break
+        }
+    }
+
+    /// A guest with a page that firmware holds, and a page of metadata where a migration agent would be.
+    private func preparePaging() throws {
+        let (context, page) = (TestPage.context.address, TestPage.page.address)
+        let (other, metadata) = (TestPage.status.address, TestPage.agent.address + 0x40)
+        try platform.makeGuest()
+        try platform.assign(TestPage.page, ASID(5), at: GPA(0x1000))
+        try platform.makeFirmware(TestPage.status)
+        try platform.makeFirmware(TestPage.agent)
+        try platform.assign(TestPage.large, ASID(5), at: GPA(0x5000))
+        if command == .snpPageMDInit {
+            buffer = PageMDInitBuffer(context: context, page: other).bytes
+            return
+        }
+        try platform.require(platform.run(PageMDInitBuffer(context: context, page: TestPage.agent.address)))
+        let out = PageSwapOutBuffer(context: context, source: page, destination: other, metadata: metadata)
+        switch command {
+        case .snpPageMove:
+            buffer = PageMoveBuffer(context: context, source: page, destination: TestPage.large.address).bytes
+        case .snpPageSwapOut: buffer = out.bytes
+        default:
+            try platform.require(platform.run(out))
+            buffer = PageSwapInBuffer(context: context, source: other, destination: page, metadata: metadata).bytes
         }
     }
 

@@ -46,7 +46,7 @@ struct PageStateTests {
 
     @Test("the table has a cell for each of the 13 states, and the entries made here are in those states")
     func tableIsComplete() {
-        #expect(Self.rows.count == 14)
+        #expect(Self.rows.count == 37)
         for row in Self.rows { #expect(row.cells.count == 13, "\(row.command)") }
         for state in Self.states where state != .default { #expect(Self.entry(state, gfn: GFN(9)).state == state) }
     }
@@ -76,8 +76,24 @@ struct PageStateTests {
     private func place(_ row: Row, _ state: PageState, _ scenario: CommandScenario) -> PFN {
         let (pfn, word): (PFN, Int) =
             switch (row.command, row.operand) {
+            case ("SNP_ACTIVATE_EX", "context"): (TestPage.context, 1)
+            case ("SNP_DBG_DECRYPT", "source"): (TestPage.page, 1)
+            case ("SNP_DBG_ENCRYPT", "source"): (TestPage.status, 1)
+            case ("SNP_DBG_DECRYPT", "destination"): (TestPage.status, 2)
+            case ("SNP_DBG_ENCRYPT", "destination"): (TestPage.page, 2)
+            case ("SNP_PAGE_MD_INIT", "page"): (TestPage.status, 1)
+            case ("SNP_PAGE_MOVE", "source"): (TestPage.page, 2)
+            case ("SNP_PAGE_SWAP_OUT", "source"): (TestPage.page, 1)
+            case ("SNP_PAGE_MOVE", "destination"): (TestPage.large, 3)
+            case ("SNP_PAGE_SWAP_OUT", "destination"): (TestPage.status, 2)
+            case ("SNP_PAGE_SWAP_IN", "source"): (TestPage.status, 1)
+            case ("SNP_PAGE_SWAP_IN", "destination"): (TestPage.page, 2)
+            case (_, "metadata"): (TestPage.agent, 3)
+            case ("SNP_PAGE_SET_STATE", "page"): (TestPage.large, 8)
             case (_, "context"): (TestPage.context, 0)
             case (_, "agent"): (TestPage.agent, 2)
+            case (_, "request"): (TestPage.request, 1)
+            case (_, "response"): (TestPage.response, 2)
             case ("SNP_LAUNCH_UPDATE", "page"): (TestPage.page, 2)
             case ("SNP_PAGE_UNSMASH", "page"): (TestPage.large, 0)
             case (_, "page"): (TestPage.page, 0)
@@ -85,6 +101,10 @@ struct PageStateTests {
             default: (TestPage.status, 1)
             }
         guard state != .default else {
+            guard word < 8 else {
+                scenario.rangeList = RangeList([PageRange(base: TestPage.uncovered.address, pageCount: 4)])
+                return TestPage.uncovered
+            }
             scenario.buffer.words[word] = TestPage.uncovered.address.rawValue
             return TestPage.uncovered
         }

@@ -13,13 +13,18 @@ enum TestPage {
     static let status = PFN(0x803)
     static let idBlock = PFN(0x804)
     static let idAuthentication = PFN(0x805)
+    /// A guest's request; the page after it is nobody's, and neither is watched.
+    static let request = PFN(0x806)
+    static let response = PFN(0x808)
     /// A page of 4K, not 2M aligned.
     static let page = PFN(0xa01)
     /// The first of 512 pages.
     static let large = PFN(0xc00)
     /// A frame without an RMP entry.
     static let uncovered = PFN(0x1_8000)
-    static let watched: [PFN] = [command, context, agent, status, PFN(0xa00), page, large, large + 1, large + 511]
+    static let watched: [PFN] = [
+        command, context, agent, status, response, PFN(0xa00), page, large, large + 1, large + 511,
+    ]
 }
 
 final class TestPlatform {

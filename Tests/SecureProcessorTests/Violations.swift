@@ -43,6 +43,9 @@ enum Violations {
         InitExBuffer.self, ShutdownExBuffer.self, GuestStatusBuffer.self, GCTXCreateBuffer.self,
         DecommissionBuffer.self, ActivateBuffer.self, LaunchStartBuffer.self, LaunchUpdateBuffer.self,
         LaunchFinishBuffer.self, PageReclaimBuffer.self, PageUnsmashBuffer.self, ConfigBuffer.self,
+        GuestRequestBuffer.self, DebugDecryptBuffer.self, DebugEncryptBuffer.self, PageSetStateBuffer.self,
+        ActivateExBuffer.self, VLEKLoadBuffer.self, PageMDInitBuffer.self, PageMoveBuffer.self, PageSwapOutBuffer.self,
+        PageSwapInBuffer.self,
     ]
 
     private static func all(_ change: @escaping @Sendable (inout CoreRegisters) -> Void) -> Violation {
@@ -73,7 +76,9 @@ enum Violations {
 
     private static let commands: [String: Violation] =
         platformCommands.merging(guestCommands) { a, _ in a }.merging(launchCommands) { a, _ in a }
-        .merging(pageCommands) { a, _ in a }
+        .merging(pageCommands) { a, _ in a }.merging(messageCommands) { a, _ in a }
+        .merging(debugCommands) { a, _ in a }.merging(listCommands) { a, _ in a }
+        .merging(pagingCommands) { a, _ in a }
 
     private static let platformCommands: [String: Violation] = [
         "SNP_INIT_EX/rmp-initialized": { $0.platform.firmware.withFirmware { $0.rmpTCB = nil } },

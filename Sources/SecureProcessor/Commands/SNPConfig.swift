@@ -25,6 +25,7 @@ extension Firmware {
     mutating func snpCommit(_ buffer: CommitBuffer) throws(FirmwareStatus) {
         guard buffer.length == CommitBuffer.byteCount else { throw .invalidParam }
         committedTCB = currentTCB
+        committedVersion = configuration.version
         configuredTCB = nil
     }
 
@@ -33,7 +34,7 @@ extension Firmware {
     /// - Spec: FWABI 56860, SNP_FEATURE_INFO
     /// - Throws: in check order: INVALID_PARAM (length), INVALID_ADDRESS (not 4-byte aligned, crosses a page),
     ///   INVALID_PAGE_STATE (INIT and neither Firmware nor Default), INVALID_PARAM (ECX_IN), the rules of copy-out
-    /// - Deviates: it reports what is implemented here: no legacy commands, no VLEK, no guest messages yet
+    /// - Deviates: it reports what is implemented here: no legacy commands
     mutating func snpFeatureInfo(_ buffer: FeatureInfoBuffer) throws(FirmwareStatus) {
         guard buffer.length == FeatureInfoBuffer.byteCount else { throw .invalidParam }
         guard buffer.output.rawValue & 3 == 0 else { throw .invalidAddress }
@@ -43,7 +44,10 @@ extension Firmware {
         var words: [UInt32] = [0, 0, 0, 0]
         if buffer.subleaf == 0 {
             words[0] = 1
+            if CommandTable.row(for: .snpVLEKLoad)?.run != nil { words[2] |= 1 << 0 }
             if configuration.supportsX86Shutdown { words[2] |= 1 << 1 }
+        } else {
+            for row in GuestMessages.rows { words[0] |= 1 << UInt32(row.type.rawValue / 2) }
         }
         var bytes = [UInt8](repeating: 0, count: 16)
         for (index, word) in words.enumerated() { bytes.store(word, at: index * 4) }

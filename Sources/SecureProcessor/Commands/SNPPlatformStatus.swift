@@ -19,6 +19,7 @@ extension Firmware {
         var features: PlatformStatus.Features = [.featureInfo]
         if maskChipID { features.insert(.maskChipID) }
         if maskChipKey { features.insert(.maskChipKey) }
+        if vlek != nil { features.insert(.vlekEnabled) }
         return PlatformStatus(
             apiMajor: configuration.version.major, apiMinor: configuration.version.minor, state: state,
             rmpFlags: rmpTCB != nil ? [.rmpIsInitialized] : [], build: UInt32(configuration.version.build),

@@ -12,6 +12,7 @@ extension Firmware {
         guard state != .uninitialized else { return }
         guard asids.allAreClean else { throw .dfFlushRequired }
         state = .uninitialized
+        vlek = nil
     }
 
     /// SNP_SHUTDOWN_EX: may also end SNP enforcement in the IOMMU and on the cores.
@@ -29,6 +30,7 @@ extension Firmware {
         guard !buffer.x86Shutdown || buffer.iommuShutdown else { throw .invalidParam }
         guard !buffer.x86Shutdown || configuration.supportsX86Shutdown else { throw .invalidParam }
         state = .uninitialized
+        vlek = nil
         if buffer.iommuShutdown {
             rmpTCB = nil
             for asid in 1...asids.asidCount { memory.encryption.removeKey(of: ASID(asid)) }

@@ -31,6 +31,16 @@ enum VMSAFixUp {
         0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x00,
     ]
 
+    /// Takes register protection away from a VMSA that has it, or puts it on: the same exclusive or.
+    static func exchangeProtection(_ vmsa: inout [UInt8]) {
+        precondition(vmsa.count == 4096, "one page")
+        guard (vmsa.integer(at: features) as UInt64).hasBit(registerProtection) else { return }
+        let value: UInt64 = vmsa.integer(at: nonce)
+        for quadword in 0..<512 where tweakBitmap[quadword / 8] & (1 << UInt8(quadword % 8)) != 0 {
+            vmsa.store((vmsa.integer(at: quadword * 8) as UInt64) ^ value, at: quadword * 8)
+        }
+    }
+
     /// Changes a measured VMSA of 4096 bytes into the one that the guest starts with.
     static func apply(to vmsa: UnsafeMutableRawBufferPointer, desiredTSCKilohertz: UInt32, nonce value: UInt64) {
         precondition(vmsa.count == 4096, "one page")
