@@ -147,6 +147,11 @@ struct KeyDerivationTests {
         #expect(high[1] != low[7] && Set(high).count == 8)
         let other = chip.sticks(TCBVersion(rawValue: 0x4817_0000_0000_0008))
         #expect(zip(high, other).allSatisfy { $0 != $1 })
+        let highest = chip.sticks(TCBVersion(rawValue: .max))
+        var hashed = highest[0]
+        for _ in 0..<255 { hashed = Array(SHA384.hash(data: hashed)) }
+        #expect(hashed == chip.sticks(TCBVersion(rawValue: 0))[0])
+        #expect(highest[1] == Array(SHA384.hash(data: [UInt8](repeating: 0, count: 8) + highest[0])))
         #expect(ChipSecret(seed: 2, product: .genoa).sticks(TCBVersion(rawValue: 0))[7] != chip.sticks(TCBVersion(rawValue: 0))[7])
     }
 }

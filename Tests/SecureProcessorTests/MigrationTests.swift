@@ -124,4 +124,37 @@ struct MigrationTests {
         platform.firmware.withFirmware { $0.guests[TestPage.context]?.state = .running }
         #expect(try platform.ask(.vmrkRequest, request, context: TestPage.agent).status == .invalidGuestState)
     }
+
+    @Test("ABSORB turns a launched migration image into the exported guest, if its digest is the exported one's")
+    func absorb() throws {
+        let platform = try Self.bound()
+        let change: (inout LaunchUpdateBuffer) -> Void = { $0.isInitialMigrationImagePage = true }
+        try platform.require(platform.load(.normal, patternPage, at: GPA(0x1000), change))
+        try platform.require(platform.run(LaunchFinishBuffer(context: TestPage.context.address, hostData: [7])))
+        let exported = try platform.ask(.exportRequest, Self.request(TestPage.context, flags: 1), context: TestPage.agent)
+        let image = Array(exported.payload[0x20..<0x320])
+        let target = TestPage.large
+        try platform.makeGuest(target, policy: Self.policy, asid: ASID(7)) { $0.initialMigrationImage = true }
+        func absorb(_ bytes: [UInt8]) throws -> FirmwareStatus {
+            try platform.ask(.absorbRequest, bytes, context: TestPage.agent).status
+        }
+        let request = Self.importing(image, target)
+        #expect(try absorb(request) == .badMeasurement, "nothing is loaded")
+        try platform.require(
+            platform.load(.normal, patternPage, at: GPA(0x1000), page: PFN(0xa00), asid: ASID(7)) {
+                change(&$0)
+                $0.context = target.address
+            })
+        #expect(platform.firmware.inspectGuest(context: target.address)?.launchDigest == platform.guest?.imageDigest)
+        #expect(try absorb(request.replacing(0x18, 1)) == .invalidParam)
+        #expect(try absorb(Self.importing(image, TestPage.status)) == .invalidGuest)
+        #expect(try absorb(Self.importing(image, TestPage.context)) == .invalidGuestState)
+        #expect(try absorb(request.replacing(0x220, 1)) == .invalidMetadataEntry)
+        #expect(try absorb(request.replacing(9, 4)) == .invalidParam)
+        #expect(try absorb(request.replacing(12, 4)) == .invalidParam)
+        #expect(try absorb(request) == .success)
+        let after = try #require(platform.firmware.inspectGuest(context: target.address))
+        #expect(after.state == .running && after.isActive && after.hostData.prefix(1) == [7])
+        #expect(platform.messageKeys(target) == platform.messageKeys())
+    }
 }

@@ -62,6 +62,9 @@ enum GuestImage {
         guest.launchTCB = TCBVersion(rawValue: bytes.integer(at: 0x2c0))
     }
 
+    /// The digest of the initial migration image that the image names.
+    static func imageDigest(_ bytes: [UInt8]) -> [UInt8] { bytes.field(at: 0x190, byteCount: 48) }
+
     /// What the image holds as its root metadata entry.
     static func rootMetadata(_ bytes: [UInt8]) -> MetadataEntry {
         MetadataEntry(decoding: bytes.field(at: 0x1e0, byteCount: 64))

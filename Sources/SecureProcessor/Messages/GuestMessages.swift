@@ -52,6 +52,9 @@ enum GuestMessages {
         Row(.importRequest, 0x10) { firmware, message throws(FirmwareStatus) in
             try firmware.answerImport(message)
         },
+        Row(.absorbRequest, 0x10) { firmware, message throws(FirmwareStatus) in
+            try firmware.answerAbsorb(message)
+        },
         Row(.vmrkRequest, 0x10) { firmware, message throws(FirmwareStatus) in
             try firmware.answerVMRK(message)
         },
