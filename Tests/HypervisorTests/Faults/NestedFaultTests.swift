@@ -72,6 +72,19 @@ struct NestedFaultTests {
         }
     }
 
+    @Test("Small folios that happen to fill 2 MiB are mapped 4K", arguments: [UInt8(0), 5, 8])
+    func smallFolios(order: UInt8) throws {
+        for policy in Self.policies {
+            let guest = try TestGuest(pages: 1024, folioOrder: order, policy: policy)
+            try guest.convert(0..<1024, to: .private)
+            try guest.allocate(0..<1024)
+            #expect(guest.fault(600) == .resume)
+            #expect(guest.mapping(600)?.level == .level4K)
+            #expect(guest.sizes(599..<602) == ["1 host", "1 4K", "1 host"])
+            #expect(guest.violations == [])
+        }
+    }
+
     @Test("A shared fault maps the VMM's page, the same one each time; it reads as zero")
     func sharedFault() throws {
         let guest = try TestGuest()

@@ -29,9 +29,13 @@ struct LaunchTests {
         } catch { return (request, error) }
     }
 
-    static func pattern(_ count: Int) -> [UInt8] { (0..<count * 4096).map { UInt8(truncatingIfNeeded: $0 / 4096 &+ $0 &* 7) } }
+    static func pattern(_ count: Int) -> [UInt8] {
+        (0..<count * 4096).map { UInt8(truncatingIfNeeded: $0 / 4096 &+ $0 &* 7) }
+    }
 
-    @Test("A launched page is the guest's, validated, and holds what was given; the host sees ciphertext", arguments: [true, false])
+    @Test(
+        "A launched page is the guest's, validated, and holds what was given; the host sees ciphertext",
+        arguments: [true, false])
     func contents(isEager: Bool) throws {
         let guest = try guest(isEager ? EagerPolicy() : LazyPolicy())
         let bytes = Self.pattern(3)
@@ -56,11 +60,16 @@ struct LaunchTests {
         let guest = try guest()
         #expect(update(guest, 5, Self.pattern(2), count: 2, type: .zero).error == nil)
         let access = try #require(guest.vm.makeGuestAccess())
-        #expect(try guest.run(5) { try access.bytes((guest.base + 5).address, count: 8192, .private) }.allSatisfy { $0 == 0 })
+        #expect(
+            try guest.run(5) { try access.bytes((guest.base + 5).address, count: 8192, .private) }.allSatisfy {
+                $0 == 0
+            })
         #expect(update(guest, 7, nil, type: .zero).error == nil)
     }
 
-    @Test("LAUNCH_UPDATE refuses with EINVAL: no context, flags, length, type, source, no slot, a shared page; nothing changes")
+    @Test(
+        "LAUNCH_UPDATE refuses with EINVAL: no context, flags, length, type, source, no slot, a shared page; nothing changes"
+    )
     func updateRefusals() throws {
         let early = try guest(launching: false)
         #expect(update(early, 0, Self.pattern(1)).error == SEVCommandError(.invalidArgument))
@@ -86,7 +95,9 @@ struct LaunchTests {
         #expect(guest.violations == [])
     }
 
-    @Test("A page that is launched already: EIO; what came before it in the same call stays launched and the request moves on")
+    @Test(
+        "A page that is launched already: EIO; what came before it in the same call stays launched and the request moves on"
+    )
     func twice() throws {
         let guest = try guest()
         #expect(update(guest, 22, Self.pattern(1)).error == nil)
@@ -98,7 +109,9 @@ struct LaunchTests {
         #expect(guest.violations == [])
     }
 
-    @Test("A page that firmware refuses goes back to the host and can be launched again; a CPUID page comes back corrected")
+    @Test(
+        "A page that firmware refuses goes back to the host and can be launched again; a CPUID page comes back corrected"
+    )
     func refusedByFirmware() throws {
         let guest = try guest()
         // A count of entries that is too large.
@@ -124,7 +137,9 @@ struct LaunchTests {
         #expect(guest.violations == [])
     }
 
-    @Test("LAUNCH_START: EINVAL for a second context, flags, reserved policy bits or bit 17 clear; EIO with firmware's word")
+    @Test(
+        "LAUNCH_START: EINVAL for a second context, flags, reserved policy bits or bit 17 clear; EIO with firmware's word"
+    )
     func start() throws {
         let guest = try guest(launching: false)
         #expect(throws: SEVCommandError(.invalidArgument)) { try guest.vm.snpLaunchStart(policy: .standard, flags: 1) }
@@ -136,7 +151,8 @@ struct LaunchTests {
         var newer = GuestPolicy.standard
         newer.abiMajor = 200
         #expect(throws: SEVCommandError(.ioError, .policyFailure)) { try guest.vm.snpLaunchStart(policy: newer) }
-        #expect(guest.vm.contextPage == nil && guest.host.allocator.freeFrameCount == frames, "the context page comes back")
+        #expect(
+            guest.vm.contextPage == nil && guest.host.allocator.freeFrameCount == frames, "the context page comes back")
         try guest.vm.snpLaunchStart(policy: .standard)
         #expect(throws: SEVCommandError(.invalidArgument)) { try guest.vm.snpLaunchStart(policy: .standard) }
         #expect(guest.rmp.state(of: try #require(guest.vm.contextPage)) == .context)
@@ -144,7 +160,9 @@ struct LaunchTests {
         #expect(throws: SEVCommandError(.notSupportedCall)) { try plain.snpLaunchStart(policy: .standard) }
     }
 
-    @Test("Pages that became the guest's before LAUNCH_START: firmware does not activate an ASID that owns pages; nothing is lost")
+    @Test(
+        "Pages that became the guest's before LAUNCH_START: firmware does not activate an ASID that owns pages; nothing is lost"
+    )
     func convertedBeforeStart() throws {
         let guest = try guest(launching: false)
         try guest.convert(0..<1, to: .private)
@@ -155,7 +173,9 @@ struct LaunchTests {
         try guest.vm.snpLaunchStart(policy: .standard)
     }
 
-    @Test("LAUNCH_FINISH launches each virtual CPU's state into a page of its own, never a 2 MiB aligned one; then all is closed")
+    @Test(
+        "LAUNCH_FINISH launches each virtual CPU's state into a page of its own, never a 2 MiB aligned one; then all is closed"
+    )
     func finish() throws {
         let guest = try guest()
         for id in 0..<3 as Range<UInt32> { try guest.vm.createVirtualCPU(id: id, initialState: VMSA()) }
@@ -177,7 +197,9 @@ struct LaunchTests {
         for cpu in guest.vm.virtualCPUs {
             let pfn = try #require(cpu.vmsaFrame)
             let entry = try #require(guest.rmp.effectiveEntry(pfn))
-            #expect(!pfn.isAligned(to: .size2M) && entry.state == .guestValid && entry.vmsa && entry.gfn == VirtualMachine.vmsaGFN)
+            #expect(
+                !pfn.isAligned(to: .size2M) && entry.state == .guestValid && entry.vmsa
+                    && entry.gfn == VirtualMachine.vmsaGFN)
         }
         #expect(throws: SEVCommandError(.invalidArgument)) { try guest.vm.snpLaunchFinish() }
         #expect(update(guest, 0, Self.pattern(1)).error == SEVCommandError(.invalidArgument))
