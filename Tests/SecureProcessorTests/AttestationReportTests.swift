@@ -40,7 +40,8 @@ struct AttestationReportTests {
         let zeros = { (count: Int) in [UInt8](repeating: 0, count: count) }
         let tcb: [UInt8] = [9, 0, 0, 0, 0, 0, 23, 72]
         let expected: [[UInt8]] = [
-            [2, 0, 0, 0], [7, 0, 0, 0], [0, 0, 3, 0, 0, 0, 0, 0], Array(1...16), Array(17...32), zeros(4), [1, 0, 0, 0],
+            [2, 0, 0, 0], [7, 0, 0, 0], [0, 0, 3, 0, 0, 0, 0, 0], Array(1...16), Array(17...32), zeros(4),
+            [1, 0, 0, 0],
             tcb, [1] + zeros(7), [1, 0, 0, 0], zeros(4), (0..<64).map { UInt8($0) + 100 }, guest.launchDigest,
             [9, 8, 7] + zeros(29), guest.idKeyDigest, guest.authorKeyDigest, guest.reportID,
             [UInt8](repeating: 0xff, count: 32), tcb, zeros(24), platform.firmware.chipIdentifier, tcb, [21, 55, 1, 0],
@@ -81,7 +82,8 @@ struct AttestationReportTests {
 
     @Test("each product's processor, TCB layout and chip identifier", arguments: Product.allCases)
     func products(_ product: Product) throws {
-        let platform = try TestPlatform(product: product, configuration: FirmwareConfiguration(reportVersion: .version3))
+        let platform = try TestPlatform(
+            product: product, configuration: FirmwareConfiguration(reportVersion: .version3))
         try platform.makeRunningGuest()
         let report = try Self.report(platform)
         let (processor, tcb): ([UInt8], [UInt8]) =

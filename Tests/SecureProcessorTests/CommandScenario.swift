@@ -44,7 +44,9 @@ final class CommandScenario {
         guard let message, platform.machine.memory.contains(spa, count: 0x2000) else { return }
         let keys = platform.messageKeys()
         guard keys.count == 4, let sealed = try? message.sealed(keys[Int(min(message.header.vmpck, 3))]) else { return }
-        if spa.frame.aligned(down: .size2M) == TestPage.request.aligned(down: .size2M) || spa.frame == TestPage.uncovered {
+        if spa.frame.aligned(down: .size2M) == TestPage.request.aligned(down: .size2M)
+            || spa.frame == TestPage.uncovered
+        {
             platform.machine.memory.store(sealed, at: spa)
         }
     }
@@ -117,8 +119,10 @@ final class CommandScenario {
             try platform.makeRunningGuest()
             try platform.makeFirmware(TestPage.response)
             message = TestMessage(.reportRequest, [UInt8](repeating: 0, count: 0x60), vmpck: 0)
-            buffer = GuestRequestBuffer(
-                context: context, request: TestPage.request.address, response: TestPage.response.address).bytes
+            buffer =
+                GuestRequestBuffer(
+                    context: context, request: TestPage.request.address, response: TestPage.response.address
+                ).bytes
         case .snpDbgDecrypt, .snpDbgEncrypt:
             try platform.makeGuest(policy: [.standard, .debugAllowed])
             try platform.assign(TestPage.page, ASID(5), at: GPA(0x1000))

@@ -20,7 +20,9 @@ struct KeyDerivationTests {
     @Test("numbers are reduced modulo the curve's order less one, plus one")
     func reduction() {
         let n = "ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc529"
-        func reduce(_ bigEndian: String) -> String { hex(P384Scalar.reduce(littleEndian: bytes(hex: bigEndian).reversed())) }
+        func reduce(_ bigEndian: String) -> String {
+            hex(P384Scalar.reduce(littleEndian: bytes(hex: bigEndian).reversed()))
+        }
         #expect(reduce("00") == String(repeating: "0", count: 95) + "1")
         #expect(reduce(n + "72") == String(repeating: "0", count: 95) + "1")
         #expect(reduce(n + "71") == n + "72")
@@ -28,7 +30,8 @@ struct KeyDerivationTests {
         // 2^448 - 1, computed apart with arbitrary precision.
         #expect(reduce(String(repeating: "f", count: 112)) == Self.largest)
     }
-    static let largest = "00000000000000000000000000000000389cb27e0bc8d220a7e5f24db74f58851313e695333ad68e0000000000000000"
+    static let largest =
+        "00000000000000000000000000000000389cb27e0bc8d220a7e5f24db74f58851313e695333ad68e0000000000000000"
 
     static func request(
         root: UInt32 = 0, selection: UInt32 = 0, fields: UInt64 = 0, vmpl: UInt32 = 0, svn: UInt32 = 0, tcb: UInt64 = 0
@@ -109,7 +112,8 @@ struct KeyDerivationTests {
             ("KEY_SEL 3", request(selection: 3), 0, 0x27), ("no VLEK", request(selection: 2), 0, 0x27),
             ("KEY_SEL does not count for the VMRK", request(root: 1, selection: 3), 0, 0),
             ("VMPL below the VMPCK", request(vmpl: 1), 2, 0x16), ("VMPL of the VMPCK", request(vmpl: 2), 2, 0),
-            ("unknown field", request(fields: 64), 0, 0x16), ("SVN above the ID block's", request(fields: 16, svn: 8), 0, 0x16),
+            ("unknown field", request(fields: 64), 0, 0x16),
+            ("SVN above the ID block's", request(fields: 16, svn: 8), 0, 0x16),
             ("reserved TCB byte", request(fields: 32, tcb: 1 << 16), 0, 0x16),
             ("quirk 13: TCB below as a number, one component above", request(fields: 32, tcb: 73 << 56), 0, 0x16),
             ("TCB components at the committed ones", request(fields: 32, tcb: 72 << 56 | 23 << 48 | 9), 0, 0),
@@ -152,7 +156,9 @@ struct KeyDerivationTests {
         for _ in 0..<255 { hashed = Array(SHA384.hash(data: hashed)) }
         #expect(hashed == chip.sticks(TCBVersion(rawValue: 0))[0])
         #expect(highest[1] == Array(SHA384.hash(data: [UInt8](repeating: 0, count: 8) + highest[0])))
-        #expect(ChipSecret(seed: 2, product: .genoa).sticks(TCBVersion(rawValue: 0))[7] != chip.sticks(TCBVersion(rawValue: 0))[7])
+        #expect(
+            ChipSecret(seed: 2, product: .genoa).sticks(TCBVersion(rawValue: 0))[7]
+                != chip.sticks(TCBVersion(rawValue: 0))[7])
     }
 }
 

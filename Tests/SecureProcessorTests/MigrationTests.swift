@@ -60,9 +60,12 @@ struct MigrationTests {
         try other.makeRunningGuest(TestPage.agent, policy: Self.policy, asid: ASID(6))
         try other.makeFirmware(TestPage.context)
         try other.require(other.run(GCTXCreateBuffer(context: TestPage.context.address)))
-        #expect(try other.ask(.importRequest, Self.importing(image, TestPage.context), context: TestPage.agent).status == .success)
+        #expect(
+            try other.ask(.importRequest, Self.importing(image, TestPage.context), context: TestPage.agent).status
+                == .success)
         let after = try #require(other.guest)
-        #expect(after.state == .running && after.launchDigest == before.launchDigest && after.hostData == before.hostData)
+        #expect(
+            after.state == .running && after.launchDigest == before.launchDigest && after.hostData == before.hostData)
         #expect(after.reportID != before.reportID && other.messageKeys() == keys)
         let agent = other.firmware.inspectGuest(context: TestPage.agent.address)
         #expect(after.migrationAgentReportID == agent?.reportID)
@@ -111,11 +114,13 @@ struct MigrationTests {
     @Test("VMRK comes from the agent by VMPCK0 while the guest is in LAUNCH")
     func vmrk() throws {
         let platform = try Self.bound()
-        let request = Self.request(TestPage.context) + [UInt8](repeating: 0, count: 16) + [UInt8](repeating: 9, count: 32)
+        let request =
+            Self.request(TestPage.context) + [UInt8](repeating: 0, count: 16) + [UInt8](repeating: 9, count: 32)
         func vmrk() -> [UInt8]? { platform.firmware.withFirmware { $0.guests[TestPage.context]?.vmrk } }
         let old = vmrk()
         #expect(try platform.ask(.vmrkRequest, request, vmpck: 1, context: TestPage.agent).status == .invalidGuest)
-        #expect(try platform.ask(.vmrkRequest, request.replacing(8, 1), context: TestPage.agent).status == .invalidParam)
+        #expect(
+            try platform.ask(.vmrkRequest, request.replacing(8, 1), context: TestPage.agent).status == .invalidParam)
         #expect(vmrk() == old)
         #expect(try platform.ask(.vmrkRequest, request, context: TestPage.agent).status == .success)
         #expect(vmrk() == [UInt8](repeating: 9, count: 32))
@@ -131,7 +136,8 @@ struct MigrationTests {
         let change: (inout LaunchUpdateBuffer) -> Void = { $0.isInitialMigrationImagePage = true }
         try platform.require(platform.load(.normal, patternPage, at: GPA(0x1000), change))
         try platform.require(platform.run(LaunchFinishBuffer(context: TestPage.context.address, hostData: [7])))
-        let exported = try platform.ask(.exportRequest, Self.request(TestPage.context, flags: 1), context: TestPage.agent)
+        let exported = try platform.ask(
+            .exportRequest, Self.request(TestPage.context, flags: 1), context: TestPage.agent)
         let image = Array(exported.payload[0x20..<0x320])
         let target = TestPage.large
         try platform.makeGuest(target, policy: Self.policy, asid: ASID(7)) { $0.initialMigrationImage = true }

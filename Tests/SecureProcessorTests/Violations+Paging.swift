@@ -67,7 +67,8 @@ extension Violations {
         },
         "SNP_PAGE_SWAP_IN/destination-size": entry(TestPage.page) { $0.pageSize = .size2M },
         "SNP_PAGE_SWAP_IN/entry-size": metadata { $0.pageSize = .size2M },
-        "SNP_PAGE_SWAP_IN/in-place-one-page": { scenario in scenario.edit(PageSwapInBuffer.self) { $0.isInPlace = true } },
+        "SNP_PAGE_SWAP_IN/in-place-one-page": { scenario in scenario.edit(PageSwapInBuffer.self) { $0.isInPlace = true }
+        },
         "SNP_PAGE_SWAP_IN/destination-state": entry(TestPage.page) { $0.validated = true },
         "SNP_PAGE_SWAP_IN/destination-owner": entry(TestPage.page) { $0.asid = ASID(6) },
         "SNP_PAGE_SWAP_IN/source-mappable": { $0.buffer.words[1] = 1 << 60 },

@@ -54,7 +54,9 @@ extension Firmware {
 
     /// The entry that governs a page: a 4K entry without an ASID stands for the 2M page around it, if there is one.
     private func debugEntry(at spa: SPA) throws(FirmwareStatus) -> RMPEntry? {
-        guard let own = try entry(at: spa), own.pageSize == .size4K, own.asid == .host else { return try entry(at: spa) }
+        guard let own = try entry(at: spa), own.pageSize == .size4K, own.asid == .host else {
+            return try entry(at: spa)
+        }
         let head = rmp.entry(frame(of: spa).aligned(down: .size2M))
         return head.pageSize == .size2M ? head : own
     }

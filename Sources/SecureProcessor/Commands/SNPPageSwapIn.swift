@@ -22,7 +22,8 @@ extension Firmware {
         let place =
             buffer.usesRootEntry
             ? nil
-            : try metadataPlace(buffer.metadata, holder, context: context, outside: [(source, size), (destination, size)])
+            : try metadataPlace(
+                buffer.metadata, holder, context: context, outside: [(source, size), (destination, size)])
         guard let guest = guests[context], guest.state != .initialized else { throw .invalidGuestState }
         guard guest.activation != .inactive, let guestKey = guest.keyID else { throw .inactive }
         var metadata = metadataEntry(place, guest)

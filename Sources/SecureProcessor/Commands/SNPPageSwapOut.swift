@@ -23,7 +23,8 @@ extension Firmware {
         let place =
             buffer.usesRootEntry
             ? nil
-            : try metadataPlace(buffer.metadata, holder, context: context, outside: [(source, size), (destination, size)])
+            : try metadataPlace(
+                buffer.metadata, holder, context: context, outside: [(source, size), (destination, size)])
         guard from?.pageSize == size else { throw .invalidPageSize }
         guard to.map({ $0.pageSize == size }) ?? true else { throw .invalidPageSize }
         guard source.isAligned(to: size), to == nil || destination.isAligned(to: size) else { throw .invalidAddress }
