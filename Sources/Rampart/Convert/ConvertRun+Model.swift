@@ -19,31 +19,30 @@ extension VirtualMachine {
                 "reference model: \(expected.count) private runs are expected, there are \(actual.count)")
         }
         guard policy.isEager, let slot = memorySlots.first else { return differences }
-        var gfn = memory.lowerBound
-        while gfn < memory.upperBound, differences.count < limit {
-            let size = model.entrySize(of: gfn)
-            if let difference = difference(at: gfn, slot, expected: size) { differences.append(difference) }
-            gfn = gfn + (size == .size2M ? 512 : 1)
-            // A block without a private page is one look, if the RMP has nothing there either.
-            if size == nil, gfn.rawValue & 511 == 1, gfn + 511 <= memory.upperBound,
-                !expected.contains(where: { $0.overlaps((gfn + 0)..<(gfn + 511)) }),
-                isFree(gfn.aligned(down: .size2M), slot)
-            {
-                gfn = gfn + 511
+        var ahead = expected[...]
+        var head = memory.lowerBound
+        while head < memory.upperBound, differences.count < limit {
+            let block = head..<min(head + 512, memory.upperBound)
+            while let run = ahead.first, run.upperBound <= head { ahead.removeFirst() }
+            let isShared = ahead.first.map { $0.lowerBound >= block.upperBound } ?? true
+            // A block that is all shared, or one 2M entry, is one look.
+            if model.entrySize(of: head) == .size2M {
+                if let difference = difference(at: head, slot, expected: .size2M) { differences.append(difference) }
+            } else if !(isShared && hasNoAssignedPage(head, slot)) {
+                differences += block.compactMap { difference(at: $0, slot, expected: model.entrySize(of: $0)) }
             }
+            head = block.upperBound
         }
-        return differences
+        return Array(differences.prefix(limit))
     }
 
-    private func frame(of gfn: GFN, _ slot: MemorySlot) -> PFN? { backingFrame(of: gfn, in: slot) }
-
-    private func isFree(_ head: GFN, _ slot: MemorySlot) -> Bool {
-        guard let pfn = frame(of: head, slot), pfn.isAligned(to: .size2M) else { return false }
+    private func hasNoAssignedPage(_ head: GFN, _ slot: MemorySlot) -> Bool {
+        guard let pfn = backingFrame(of: head, in: slot), pfn.isAligned(to: .size2M) else { return false }
         return host.rmp.lookup(pfn)?.regionHasAssignedPages == false
     }
 
     private func difference(at gfn: GFN, _ slot: MemorySlot, expected: PageSize?) -> String? {
-        guard let pfn = frame(of: gfn, slot), let entry = host.rmp.lookup(pfn) else { return nil }
+        guard let pfn = backingFrame(of: gfn, in: slot), let entry = host.rmp.lookup(pfn) else { return nil }
         let actual = entry.assigned ? entry.pageSize : nil
         guard actual != expected else { return nil }
         func words(_ size: PageSize?) -> String { size.map { "assigned as \($0)" } ?? "the host's" }
