@@ -16,24 +16,30 @@ public final class LaunchedGuest {
     /// The firmware's digest of the launch, 48 bytes.
     public private(set) var digest: [UInt8] = []
 
-    /// Launches a guest on a host of its own.
+    /// Launches a guest.
     ///
     /// - Parameters:
     ///   - plan: what to launch
     ///   - memoryByteCount: the guest's memory; nil for as much as the plan touches
     ///   - policy: how later conversions change the RMP
+    ///   - host: the host to launch on; nil for one of its own, of the size that the guest needs
     /// - Throws: in check order: `.features`; `.memory`; what the host, a call or firmware refuses
     /// - Deviates: memory from 3 GiB up to 4 GiB is the image's; memory beyond 3 GiB starts at 4 GiB
     public init(
-        _ plan: LaunchPlan, memoryByteCount: UInt64? = nil, policy: any ConversionPolicy = EagerPolicy()
+        _ plan: LaunchPlan, memoryByteCount: UInt64? = nil, policy: any ConversionPolicy = EagerPolicy(),
+        on host: EmulatedHost? = nil
     ) throws(LaunchFailure) {
         guard plan.vcpuCount == 0 || plan.bootstrapVMSA.sevFeatures.contains(.snpActive) else {
             throw .features(plan.bootstrapVMSA.sevFeatures)
         }
         let regions = try Self.regions(plan, memoryByteCount)
         do throws(EmulatedHostError) {
-            let total = regions.reduce(0) { $0 + $1.byteCount }
-            emulated = try EmulatedHost(forGuestsOf: total, product: Self.product(for: plan.signature))
+            if let host {
+                emulated = host
+            } else {
+                let total = regions.reduce(0) { $0 + $1.byteCount }
+                emulated = try EmulatedHost(forGuestsOf: total, product: Self.product(for: plan.signature))
+            }
         } catch { throw .host(error) }
         do throws(Errno) { machine = try VirtualMachine(host: emulated.host, policy: policy) } catch {
             throw .call("KVM_CREATE_VM", error)

@@ -19,34 +19,38 @@ extension Firmware {
         guard buffer.reservedIsZero else { throw .invalidParam }
         guard state == .initialized else { throw .invalidPlatformState }
         let context = try guestFrame(buffer.context)
-        guard let guest = guests[context] else { throw .invalidGuest }
+        // The record is read and written in place: a copy of it for each page of a launch would cost more than its checks.
+        guard let index = guests.index(forKey: context) else { throw .invalidGuest }
         guard var entry = try entry(at: buffer.page), entry.state == .preGuest else { throw .invalidPageState }
         guard entry.pageSize == buffer.pageSize else { throw .invalidPageSize }
         let head = frame(of: buffer.page)
         guard head.isAligned(to: entry.pageSize) else { throw .invalidAddress }
         guard entry.pageSize == .size4K || !Self.mustBe4K.contains(type) else { throw .invalidPageSize }
         guard PageType.allCases.contains(type) else { throw .invalidParam }
-        guard guest.state == .launching else { throw .invalidGuestState }
-        guard let key = guest.keyID, guest.activation != .inactive else { throw .inactive }
-        guard entry.asid == guest.asid else { throw .invalidPageOwner }
-        guard !guest.initialMigrationImage || buffer.isInitialMigrationImagePage else { throw .invalidParam }
+        guard guests.values[index].state == .launching else { throw .invalidGuestState }
+        guard let key = guests.values[index].keyID, guests.values[index].activation != .inactive else { throw .inactive }
+        guard entry.asid == guests.values[index].asid else { throw .invalidPageOwner }
+        guard !guests.values[index].initialMigrationImage || buffer.isInitialMigrationImagePage else {
+            throw .invalidParam
+        }
 
         if type == .cpuid { try checkCPUIDPage(head) }
         var permissions = entry.permissions
         for vmpl in [VMPL.vmpl1, .vmpl2, .vmpl3] { permissions[vmpl] = buffer[vmpl] }
-        var (launchDigest, imageDigest) = (guest.launchDigest, guest.imageDigest)
-        for index in 0..<entry.pageSize.pageCount {
-            let page = LaunchDigest.Page(
+        var launchDigest = guests.values[index].launchDigest
+        var imageDigest = guests.values[index].imageDigest
+        for page in 0..<entry.pageSize.pageCount {
+            let description = LaunchDigest.Page(
                 type: type, isInitialMigrationImagePage: buffer.isInitialMigrationImagePage, permissions: permissions,
-                gpa: (entry.gfn + index).address)
-            if Self.keepsContent.contains(type) { bringToPlain(head + index) }
-            let contents = contents(of: head + index, type: type)
-            launchDigest.extend(page, contents: contents)
-            if page.isInitialMigrationImagePage { imageDigest.extend(page, contents: contents) }
-            install(head + index, type: type, guest: guest, key: key)
+                gpa: (entry.gfn + page).address)
+            if Self.keepsContent.contains(type) { bringToPlain(head + page) }
+            let contents = contents(of: head + page, type: type)
+            launchDigest.extend(description, contents: contents)
+            if description.isInitialMigrationImagePage { imageDigest.extend(description, contents: contents) }
+            install(head + page, type: type, guest: index, key: key)
         }
-        guests[context]?.launchDigest = launchDigest
-        guests[context]?.imageDigest = imageDigest
+        guests.values[index].launchDigest = launchDigest
+        guests.values[index].imageDigest = imageDigest
 
         entry.permissions = permissions
         entry.vmsa = type == .vmsa

@@ -35,14 +35,15 @@ extension Firmware {
     }
 
     /// Leaves in a frame what the guest is to find there, stored under the guest's key.
-    mutating func install(_ pfn: PFN, type: PageType, guest: GuestRecord, key: KeyID) {
+    mutating func install(_ pfn: PFN, type: PageType, guest: Dictionary<PFN, GuestRecord>.Index, key: KeyID) {
         switch type {
         case .zero: memory.zero(pfn, key: key)
-        case .secrets: memory.store(secretsPage(guest).encoded, at: pfn.address, key: key)
+        case .secrets: memory.store(secretsPage(guests.values[guest]).encoded, at: pfn.address, key: key)
         case .vmsa:
             let nonce = entropy.next()
+            let frequency = guests.values[guest].desiredTSCKilohertz
             unsafe memory.withFrameBytes(pfn) { bytes in
-                unsafe VMSAFixUp.apply(to: bytes, desiredTSCKilohertz: guest.desiredTSCKilohertz, nonce: nonce)
+                unsafe VMSAFixUp.apply(to: bytes, desiredTSCKilohertz: frequency, nonce: nonce)
             }
             memory.setKey(key, of: pfn)
         default: memory.setKey(key, of: pfn)
