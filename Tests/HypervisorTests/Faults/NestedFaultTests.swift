@@ -77,7 +77,8 @@ struct NestedFaultTests {
         for policy in Self.policies {
             let guest = try TestGuest(pages: 1024, folioOrder: order, policy: policy)
             try guest.convert(0..<1024, to: .private)
-            try guest.allocate(0..<1024)
+            try guest.back(512, order: 9)
+            guest.file.folios.split(try #require(guest.file.folios.folio(at: 512)), to: order)
             #expect(guest.fault(600) == .resume)
             #expect(guest.mapping(600)?.level == .level4K)
             #expect(guest.sizes(599..<602) == ["1 host", "1 4K", "1 host"])

@@ -122,6 +122,23 @@ struct MemorySlotTests {
         #expect(guest.vm.handleNestedPageFault(gpa, [.encrypted]) == .resume)
     }
 
+    @Test("A fault at the new address of such pages goes to the VMM with EINVAL")
+    func faultInMovedSlot() throws {
+        let guest = try TestGuest(policy: LazyPolicy())
+        try guest.convert(0..<512, to: .private)
+        #expect(guest.fault(0) == .resume)
+        let user = guest.vm.memorySlots[0].userMemory
+        try guest.vm.setMemoryRegion(MemoryRegion(slot: 0, gpa: GPA(0), byteCount: 0, userMemory: user))
+        let gpa = (guest.base + 0x1000).address
+        try guest.vm.setMemoryRegion(
+            MemoryRegion(slot: 0, gpa: gpa, byteCount: 2048 << 12, userMemory: user, guestMemory: guest.file))
+        try guest.vm.setMemoryAttributes(gpa, byteCount: 0x1000, to: .private)
+        let refused = FaultOutcome.memoryFault(gpa: gpa, byteCount: 4096, isPrivate: true, errno: .invalidArgument)
+        #expect(guest.vm.handleNestedPageFault(gpa, [.encrypted]) == refused)
+        #expect(guest.vm.nested.mapping(of: gpa.frame) == nil)
+        #expect(guest.entry(0).gfn == guest.base && guest.entry(0).pageSize == .size2M)
+    }
+
     @Test("Backing is zero for its first user and for every later one")
     func clearing() throws {
         let guest = try TestGuest(pages: 1024)

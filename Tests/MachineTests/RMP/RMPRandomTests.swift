@@ -16,25 +16,35 @@ struct RMPRandomTests {
             var program: [String] = []
             for _ in 0..<80 {
                 let region = 512 * UInt64.random(in: 1..<3, using: &entropy)
-                let pfn =
-                    region
-                    + (Int.random(in: 0..<3, using: &entropy) == 0
-                        ? UInt64.random(in: 0..<512, using: &entropy) : [0, 1, 511].randomElement(using: &entropy)!)
-                let size: PageSize = Int.random(in: 0..<3, using: &entropy) == 0 ? .size2M : .size4K
+                let size: PageSize = Bool.random(using: &entropy) ? .size2M : .size4K
+                let isHead = size == .size2M && Int.random(in: 0..<8, using: &entropy) > 0
+                let anywhere =
+                    [0, 1, 511, UInt64.random(in: 0..<512, using: &entropy)].randomElement(using: &entropy) ?? 0
+                let pfn = isHead ? region : region + anywhere
                 let asid = UInt32.random(in: 4..<6, using: &entropy)
-                let gfn = (1 << 20) + (Int.random(in: 0..<4, using: &entropy) == 0 ? pfn + 1 : pfn)
+                let gfn = (1 << 20) + (Int.random(in: 0..<5, using: &entropy) == 0 ? pfn + 1 : pfn)
                 let what: String
                 let (found, expected): (String, String)
                 switch Int.random(in: 0..<10, using: &entropy) {
                 case 0..<4:
                     let state = RMPUpdateState.guest(
-                        ASID(asid), at: GPA(gfn << 12), size, immutable: Int.random(in: 0..<12, using: &entropy) == 0)
+                        ASID(asid), at: GPA(gfn << 12), size, immutable: Int.random(in: 0..<40, using: &entropy) == 0)
                     what = "RMPUPDATE \(pfn) \(state)"
                     (found, expected) = ("\(fixture.update(pfn, state) as Any)", "\(model.update(pfn, state) as Any)")
                 case 4..<6:
                     what = "RMPUPDATE \(pfn) shared \(size)"
                     (found, expected) = (
                         "\(fixture.update(pfn, .shared(size)) as Any)", "\(model.update(pfn, .shared(size)) as Any)"
+                    )
+                case 6 where Bool.random(using: &entropy):
+                    // The whole region back to the host, so that 2M pages have a chance again.
+                    what = "share all of \(region)"
+                    let pages =
+                        model.large.contains(region) ? [] : (region..<region + 512).filter { model.pages[$0] != nil }
+                    let all = pages.map { ($0, PageSize.size4K) } + (pages.isEmpty ? [(region, .size2M)] : [])
+                    (found, expected) = (
+                        "\(all.map { fixture.update($0.0, .shared($0.1)) })",
+                        "\(all.map { model.update($0.0, .shared($0.1)) })"
                     )
                 case 6:
                     let head = Int.random(in: 0..<5, using: &entropy) == 0 ? pfn : region
