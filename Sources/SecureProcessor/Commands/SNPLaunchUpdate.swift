@@ -28,7 +28,9 @@ extension Firmware {
         guard entry.pageSize == .size4K || !Self.mustBe4K.contains(type) else { throw .invalidPageSize }
         guard PageType.allCases.contains(type) else { throw .invalidParam }
         guard guests.values[index].state == .launching else { throw .invalidGuestState }
-        guard let key = guests.values[index].keyID, guests.values[index].activation != .inactive else { throw .inactive }
+        guard let key = guests.values[index].keyID, guests.values[index].activation != .inactive else {
+            throw .inactive
+        }
         guard entry.asid == guests.values[index].asid else { throw .invalidPageOwner }
         guard !guests.values[index].initialMigrationImage || buffer.isInitialMigrationImagePage else {
             throw .invalidParam
