@@ -42,6 +42,13 @@ public final class Host: Sendable {
     /// The kernel's and user processes' accesses, through the direct map.
     public var access: HostAccess { HostAccess(machine: machine, directMap: directMap) }
 
+    /// A load of the kernel or of a user process, through the direct map. The RMP never refuses one.
+    ///
+    /// - Throws: EFAULT when the direct map does not map the bytes
+    public func read(_ spa: SPA, count: Int) throws(Errno) -> [UInt8] {
+        do { return try access.bytes(spa, count: count) } catch { throw .badAddress }
+    }
+
     /// A store of the kernel or of a user process, through the direct map.
     ///
     /// - Throws: EFAULT when the RMP or the page table refuses: on a real host a page fault with the RMP bit

@@ -152,7 +152,7 @@ extension VirtualMachine {
         _ = host.directMap.restore(around: pfn, host.rmp)
         file.leavesPagesToFaults = true
         if request.type == .cpuid, error == .status(.invalidParam) {
-            request.source = host.machine.memory.bytes(pfn.address, count: 4096)[...]
+            request.source = (try? host.read(pfn.address, count: 4096))?[...]
         }
     }
 }

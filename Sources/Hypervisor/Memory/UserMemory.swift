@@ -91,7 +91,7 @@ public final class UserMemory: @unchecked Sendable {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(count)
         try forEachPiece(offset, count) { pfn, pageOffset, _, count throws(Errno) in
-            bytes += host.machine.memory.bytes(pfn.address + UInt64(pageOffset), count: count)
+            bytes += try host.read(pfn.address + UInt64(pageOffset), count: count)
         }
         return bytes
     }
