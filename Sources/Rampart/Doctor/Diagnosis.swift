@@ -41,7 +41,7 @@ public struct Diagnosis: Hashable, Sendable {
     /// What a user might look for and not find.
     public static let notModelled: [String] = [
         "guests of SEV and SEV-ES without SNP; launches with an SVSM",
-        "execution of guest instructions: a scripted guest takes their place",
+        "execution of guest instructions: a program makes accesses and RMP instructions in the guest's place",
         "devices, interrupts delivered to a guest, live migration",
         "timing of the hardware: times shown are those of this process",
     ]
