@@ -26,9 +26,7 @@ public struct AsPostedPolicy: ConversionPolicy {
     ///
     /// - Throws: EPERM (a slot without guest memory)
     public func check(_ machine: VirtualMachine, _ ranges: [SlotRange]) throws(ConversionFailure) {
-        for range in ranges where range.slot.guestMemory == nil {
-            throw ConversionFailure(.notPermitted, gfn: range.frames.lowerBound)
-        }
+        try EagerPolicy().check(machine, ranges)
     }
 
     /// Converts page by page as posted.

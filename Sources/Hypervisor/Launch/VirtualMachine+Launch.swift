@@ -10,6 +10,7 @@ extension VirtualMachine {
     /// - Parameter vmsaFeatures: SEV_FEATURES without the SNP bit, which is added
     /// - Throws: in check order: EIO (dead), ENOTTY (not an SNP machine), EINVAL (virtual CPUs exist, flags, the SNP bit passed,
     ///   GHCB version not 0 or 2, already done), EBUSY (no ASID)
+    /// - Deviates: SEV_FEATURES bits that no processor has are not refused
     public func sevInit2(vmsaFeatures: UInt64 = 0, ghcbVersion: UInt16 = 0, flags: UInt32 = 0) throws(SEVCommandError) {
         try checkAliveForSEV()
         guard kind == .snp else { throw SEVCommandError(.notSupportedCall) }

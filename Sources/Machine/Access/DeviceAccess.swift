@@ -35,7 +35,10 @@ public struct DeviceAccess: Sendable {
             let here = SPA(spa.rawValue &+ UInt64(done))
             guard rmp.allowsHostWrite(here.frame, level: .level4K) else { throw DeviceFault(address: here) }
             let piece = min(4096 - here.pageOffset, bytes.count - done)
-            if memory.contains(here, count: UInt64(piece)) { memory.store(Array(bytes[done..<done + piece]), at: here) }
+            if memory.contains(here, count: UInt64(piece)) {
+                memory.store(bytes[done..<done + piece], at: here)
+                rmp.audit.completedWrite(by: "a device", here.frame, rmp.effectiveEntry(here.frame))
+            }
             done += piece
         }
     }

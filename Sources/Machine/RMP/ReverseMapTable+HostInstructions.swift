@@ -15,7 +15,9 @@ extension ReverseMapTable {
     /// - Throws: in check order: `.failInput` (SPA or GPA not aligned to the size, unassigned with an owner or immutable, GPA
     ///   or ASID too large, SPA not covered), `.failOverlap` (another processor is changing the region), `.failPermission`
     ///   (immutable), `.failInUse` (locked), `.failOverlap` (2M over assigned 4K pages, 4K inside a 2M page)
-    /// - Deviates: the order of `.failPermission`, `.failInUse` and `.failOverlap` is not confirmed by the manual
+    /// - Deviates: the order of `.failPermission`, `.failInUse` and `.failOverlap` is not confirmed by the manual; the other 511
+    ///   entries of a 2 MiB page stay zero, so that the update is one write, where hardware may mark them; HV-fixed pages
+    ///   inside the region do not refuse a 2 MiB update
     public func rmpUpdate(_ spa: SPA, to new: RMPUpdateState) throws(RMPStatus) {
         schedulePoint(.rmpUpdate)
         let pfn = spa.frame
@@ -56,7 +58,6 @@ extension ReverseMapTable {
             } else {
                 raw.high = UInt64(VMPLPermissionSet.initial.rawValue)
             }
-            // Firmware and microcode keep the lock bit equal to immutable for pages in firmware's hands.
         }
         storeEntry(raw, pfn)
         if !isHead, wasAssigned != new.assigned { addToSubpageCount(pfn, new.assigned ? 1 : -1) }
