@@ -12,6 +12,9 @@ let strict: [SwiftSetting] = [
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "swift-crypto")
 let asn1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
 // The modules, lowest first. A module imports only modules above it in this list; Scripts/check-layers holds that.
@@ -21,7 +24,9 @@ let package = Package(
         .library(
             name: "Rampart",
             targets: [
-                "SNPArchitecture", "Machine", "SecureProcessor", "Hypervisor", "Monitor", "Attestation", "Rampart",
+                "SNPArchitecture", "Machine", "ScriptedGuest", "SecureProcessor", "Hypervisor", "Monitor",
+                "Attestation",
+                "KeyDistribution", "Exploration", "Rampart",
             ]),
         .executable(name: "rampart", targets: ["RampartTool"]),
     ],
@@ -29,6 +34,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
         .package(url: "https://github.com/apple/swift-asn1", from: "1.7.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
     ],
     targets: [
         .target(name: "CPlatform"),
@@ -37,6 +43,10 @@ let package = Package(
         .target(
             name: "Machine",
             dependencies: ["SNPArchitecture", "Scheduling", "CPlatform", crypto, cryptoExtras],
+            swiftSettings: strict),
+        .target(
+            name: "ScriptedGuest",
+            dependencies: ["SNPArchitecture", "Scheduling", "Machine", crypto],
             swiftSettings: strict),
         .target(
             name: "SecureProcessor",
@@ -54,16 +64,31 @@ let package = Package(
             name: "Attestation",
             dependencies: ["SNPArchitecture", crypto, cryptoExtras, asn1],
             swiftSettings: strict),
+        .target(
+            name: "KeyDistribution",
+            dependencies: ["SNPArchitecture", "Attestation", nioCore, nioPosix, nioHTTP],
+            swiftSettings: strict),
         .target(name: "ReferenceModel", dependencies: ["SNPArchitecture"], swiftSettings: strict),
         .target(
-            name: "Rampart",
+            name: "Exploration",
             dependencies: [
-                "SNPArchitecture", "Scheduling", "Machine", "SecureProcessor", "Hypervisor", "Monitor",
+                "SNPArchitecture", "Scheduling", "Machine", "ScriptedGuest", "SecureProcessor", "Hypervisor",
                 "ReferenceModel",
             ],
             swiftSettings: strict),
         .target(
-            name: "RampartCLI", dependencies: ["SNPArchitecture", "Monitor", "Rampart", argumentParser],
+            name: "Rampart",
+            dependencies: [
+                "SNPArchitecture", "Scheduling", "Machine", "ScriptedGuest", "SecureProcessor", "Hypervisor", "Monitor",
+                "Attestation", "ReferenceModel", "Exploration",
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "RampartCLI",
+            dependencies: [
+                "SNPArchitecture", "Monitor", "Attestation", "KeyDistribution", "Exploration", "Rampart",
+                argumentParser,
+            ],
             swiftSettings: strict),
         .executableTarget(name: "RampartTool", dependencies: ["RampartCLI", argumentParser], swiftSettings: strict),
 
@@ -71,10 +96,24 @@ let package = Package(
         .testTarget(name: "SchedulingTests", dependencies: ["Scheduling"], swiftSettings: strict),
         .testTarget(name: "MachineTests", dependencies: ["Machine", "Scheduling"], swiftSettings: strict),
         .testTarget(
+            name: "ScriptedGuestTests",
+            dependencies: ["ScriptedGuest", "SecureProcessor", "Hypervisor", "Machine", "Rampart", crypto],
+            swiftSettings: strict),
+        .testTarget(
+            name: "KeyDistributionTests",
+            dependencies: ["KeyDistribution", "Attestation", "SNPArchitecture", nioCore, nioPosix, nioHTTP],
+            swiftSettings: strict),
+        .testTarget(
+            name: "ExplorationTests",
+            dependencies: ["Exploration", "Hypervisor", "Machine", "Scheduling", "Rampart"],
+            swiftSettings: strict),
+        .testTarget(
             name: "SecureProcessorTests", dependencies: ["SecureProcessor", "Machine", crypto], swiftSettings: strict),
         .testTarget(
             name: "HypervisorTests",
-            dependencies: ["Hypervisor", "SecureProcessor", "Machine", "Scheduling", "ReferenceModel", "Rampart"],
+            dependencies: [
+                "Hypervisor", "ScriptedGuest", "SecureProcessor", "Machine", "Scheduling", "ReferenceModel", "Rampart",
+            ],
             swiftSettings: strict),
         .testTarget(name: "MonitorTests", dependencies: ["Monitor", "Rampart", crypto], swiftSettings: strict),
         .testTarget(
@@ -82,7 +121,8 @@ let package = Package(
             dependencies: ["Attestation", "SNPArchitecture", crypto, cryptoExtras, asn1],
             swiftSettings: strict),
         .testTarget(
-            name: "RampartCLITests", dependencies: ["SNPArchitecture", "Monitor", "RampartCLI", "Rampart"],
+            name: "RampartCLITests",
+            dependencies: ["SNPArchitecture", "Monitor", "Attestation", "KeyDistribution", "RampartCLI", "Rampart"],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
