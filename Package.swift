@@ -9,6 +9,15 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+// The one module of raw pointers throughout: marking each expression would hide the code. RAMPART_THREADED joins handlers by
+// tail calls, which only the optimiser makes.
+let raw: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .define("RAMPART_THREADED", .when(configuration: .release)),
+]
+
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "swift-crypto")
 let asn1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
@@ -43,6 +52,11 @@ let package = Package(
         .target(
             name: "Machine",
             dependencies: ["SNPArchitecture", "Scheduling", "CPlatform", crypto, cryptoExtras],
+            swiftSettings: strict),
+        .target(name: "ProcessorCore", swiftSettings: raw),
+        .target(
+            name: "Processor",
+            dependencies: ["SNPArchitecture", "Scheduling", "Machine", "ProcessorCore", "CPlatform"],
             swiftSettings: strict),
         .target(
             name: "ScriptedGuest",
@@ -95,6 +109,10 @@ let package = Package(
         .testTarget(name: "SNPArchitectureTests", dependencies: ["SNPArchitecture"], swiftSettings: strict),
         .testTarget(name: "SchedulingTests", dependencies: ["Scheduling"], swiftSettings: strict),
         .testTarget(name: "MachineTests", dependencies: ["Machine", "Scheduling"], swiftSettings: strict),
+        .testTarget(
+            name: "ProcessorTests",
+            dependencies: ["Processor", "ProcessorCore", "SNPArchitecture", "Machine", "CPlatform"],
+            swiftSettings: strict),
         .testTarget(
             name: "ScriptedGuestTests",
             dependencies: ["ScriptedGuest", "SecureProcessor", "Hypervisor", "Machine", "Rampart", crypto],
