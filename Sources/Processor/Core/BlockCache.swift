@@ -1,0 +1,112 @@
+// Decoded blocks, by the physical address of their code, and which frames hold code, so that writes to code are noticed.
+
+internal import ProcessorCore
+internal import SNPArchitecture
+
+/// A decoded block.
+struct CodeBlock {
+    var first: UnsafeMutablePointer<Operation>
+}
+
+/// The blocks of one processor.
+///
+/// Operations stay where they are until the whole cache is emptied: a block that was dropped may still be running.
+@safe final class BlockCache {
+    private struct Key: Hashable {
+        var address: UInt64
+        var mode: BlockMode
+    }
+    private var blocks: [Key: UnsafeMutablePointer<Operation>] = [:]
+    /// For each frame with code the keys of its blocks.
+    private var frames: [UInt64: [Key]] = [:]
+    private var chunks: [UnsafeMutableBufferPointer<Operation>] = []
+    private var used = 0
+    /// The instructions that operations of the run loop refer to.
+    private(set) var instructions: [Instruction] = []
+    /// Where the operations of a single step are put.
+    private let stepping: UnsafeMutablePointer<Operation>
+
+    private static let chunkCount = 1 << 14
+    private static let maximumChunks = 64
+    static let steppingCount = 64
+
+    init() {
+        unsafe stepping = .allocate(capacity: Self.steppingCount)
+    }
+
+    deinit {
+        release()
+        unsafe stepping.deallocate()
+    }
+
+    /// The block at a physical address.
+    func block(_ address: UInt64, _ mode: BlockMode) -> UnsafeMutablePointer<Operation>? {
+        unsafe blocks[Key(address: address, mode: mode)]
+    }
+
+    /// Whether a frame holds decoded code.
+    func holdsCode(_ pfn: PFN) -> Bool { unsafe frames[pfn.rawValue] != nil }
+
+    /// The number that the next instruction will have.
+    var nextInstruction: Int { instructions.count }
+
+    /// Keeps a block's operations. With an address it is found again; without, only by whoever holds the result.
+    func add(_ builder: BlockBuilder, at address: UInt64?, alsoIn second: PFN? = nil) -> UnsafeMutablePointer<Operation> {
+        let count = builder.operations.count
+        if chunks.isEmpty || used + count > Self.chunkCount {
+            unsafe chunks.append(.allocate(capacity: Self.chunkCount))
+            used = 0
+        }
+        let place = unsafe chunks[chunks.count - 1].baseAddress.unsafelyUnwrapped + used
+        for (index, operation) in builder.operations.enumerated() { unsafe (place + index).initialize(to: operation) }
+        used += count
+        instructions += builder.instructions
+        if let address {
+            let key = Key(address: address, mode: builder.mode)
+            unsafe blocks[key] = place
+            unsafe frames[address >> 12, default: []].append(key)
+        }
+        if let second { unsafe frames[second.rawValue] = frames[second.rawValue] ?? [] }
+        return unsafe place
+    }
+
+    /// Forgets the blocks of a frame; their operations stay.
+    func drop(_ pfn: PFN) {
+        guard let keys = unsafe frames.removeValue(forKey: pfn.rawValue) else { return }
+        for key in keys { unsafe blocks[key] = nil }
+    }
+
+    /// Whether so much has been decoded that the cache should be emptied at the next opportunity.
+    var isFull: Bool { unsafe chunks.count > Self.maximumChunks }
+
+    /// Forgets everything. Nothing may be running.
+    func removeAll() {
+        unsafe blocks.removeAll()
+        unsafe frames.removeAll()
+        instructions.removeAll()
+        release()
+        used = 0
+    }
+
+    private func release() {
+        for chunk in unsafe chunks { unsafe chunk.deallocate() }
+        unsafe chunks.removeAll()
+    }
+
+    /// Copies the rest of an instruction for a single step, with a stop behind it. Returns nil if it does not fit.
+    func step(from operation: UnsafeMutablePointer<Operation>) -> UnsafeMutablePointer<Operation>? {
+        var index = 0
+        let start = unsafe operation.pointee.start
+        let ordinal = unsafe operation.pointee.ordinal
+        while unsafe (operation + index).pointee.start == start, unsafe (operation + index).pointee.ordinal == ordinal {
+            guard index + 2 < Self.steppingCount else { return nil }
+            unsafe (stepping + index).initialize(to: (operation + index).pointee)
+            index += 1
+        }
+        var stop = Operation(OperationCode.stop)
+        stop.start = unsafe (operation + index).pointee.start
+        stop.ordinal = ordinal
+        unsafe (stepping + index).initialize(to: stop)
+        return unsafe stepping
+    }
+}
