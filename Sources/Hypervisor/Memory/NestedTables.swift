@@ -73,6 +73,22 @@ public final class NestedTables: @unchecked Sendable {
         }
     }
 
+    /// The frame to which device pages are mapped: past the physical address width, so that an access meets a reserved bit.
+    static let deviceFrame = PFN(1 << (PageTableEntry.physicalAddressWidth - 12))
+    /// Some page is marked as a device's, or has been.
+    private(set) var hasDevicePages = false
+
+    /// Marks a guest frame as a device's: an access raises #VC in the guest, which then asks for the access.
+    ///
+    /// - Spec: GHCB 56421, "MMIO access"; Linux: `mark_mmio_spte()`
+    /// - Throws: EFAULT past the tables' reach, ENOMEM without a frame for a table
+    func markDevice(_ gfn: GFN) throws(Errno) {
+        guard gfn.rawValue < PageTable.frameCount else { throw .badAddress }
+        guard !isDestroyed else { throw .ioError }
+        hasDevicePages = true
+        try map(gfn, Self.deviceFrame, .level4K)
+    }
+
     /// How a frame is mapped, or nil. For tools and tests; takes the lock.
     public func mapping(of gfn: GFN) -> PageMapping? { lock.withLock { isDestroyed ? nil : table.lookup(gfn) } }
 

@@ -2,6 +2,7 @@
 
 internal import Machine
 internal import SNPArchitecture
+internal import Scheduling
 
 extension VirtualCPU {
     /// Handles an automatic exit of an SNP guest.
@@ -30,8 +31,24 @@ extension VirtualCPU {
         case .resume: return .resume
         case .memoryFault(let gpa, let byteCount, let isPrivate, let errno):
             return .exit(.memoryFault(gpa: gpa, byteCount: byteCount, isPrivate: isPrivate, errno: errno))
-        case .mmio: return .exit(.failed(.badAddress))
+        case .mmio(let gpa):
+            do throws(Errno) {
+                try machine.markDevicePage(gpa.frame)
+                return .resume
+            } catch { return .exit(.failed(error)) }
         case .failed(let errno): return .exit(.failed(errno))
+        }
+    }
+}
+
+extension VirtualMachine {
+    /// Marks a frame without a slot as a device's, unless it has one by now. The guest tries again and gets #VC.
+    ///
+    /// - Throws: as `NestedTables.markDevice`
+    func markDevicePage(_ gfn: GFN) throws(Errno) {
+        try nested.lock.withLock { () throws(Errno) in
+            guard slot(containing: gfn) == nil else { return }
+            try nested.markDevice(gfn)
         }
     }
 }

@@ -5,16 +5,6 @@ internal import SNPArchitecture
 internal import Scheduling
 internal import Synchronization
 
-/// The request of an AP creation event, bits 31:0 of SW_EXITINFO1.
-public enum APCreationRequest: UInt32, Sendable {
-    /// The VMSA is taken at the next INIT.
-    case createOnInit = 0
-    /// The VMSA is taken now.
-    case create = 1
-    /// The virtual CPU stops.
-    case destroy = 2
-}
-
 extension VirtualMachine {
     /// SNP AP Creation: gives a virtual CPU a VMSA of the guest's own, or takes its VMSA away.
     ///
@@ -31,18 +21,19 @@ extension VirtualMachine {
     func createAP(_ request: UInt32, apicID: UInt32, vmsa gpa: GPA, features: UInt64?) -> Bool {
         let found = nested.lock.withLock { virtualCPUs.first { $0.id == apicID } }
         guard let target = found else { return false }
-        guard let request = APCreationRequest(rawValue: request) else { return false }
-        guard request != .destroy else {
+        guard let kind = UInt16(exactly: request).map(APCreationKind.init(rawValue:)) else { return false }
+        guard [.createOnInit, .create, .destroy].contains(kind) else { return false }
+        guard kind != .destroy else {
             target.request { $0.newVMSA = .some(.none) }
             return true
         }
         guard features == vmsaFeatures else { return false }
         guard gpa.pageOffset == 0, gpa.rawValue < 1 << 51 else { return false }
         guard !gpa.isAligned(to: .size2M) else { return false }
-        switch request {
-        case .create: target.request { $0.newVMSA = .some(gpa.frame) }
-        case .createOnInit: target.requests.withLock { $0.vmsaAtInit = .some(gpa.frame) }
-        case .destroy: break
+        if kind == .create {
+            target.request { $0.newVMSA = .some(gpa.frame) }
+        } else {
+            target.requests.withLock { $0.vmsaAtInit = .some(gpa.frame) }
         }
         return true
     }

@@ -16,11 +16,11 @@ public protocol GuestProcessor: AnyObject {
     ///   - memory: the virtual CPU's way to memory; its context is that of the VMSA
     ///   - interrupt: a physical interrupt line, looked at before the first instruction and often enough afterwards
     /// - Returns: why the guest stopped; `.interrupt` when the line is raised or the budget is used up
-    func run(_ state: inout GuestState, _ memory: GuestAccess, interruptedBy interrupt: InterruptLine) -> GuestExit
+    func run(_ state: inout VirtualCPUState, _ memory: GuestAccess, interruptedBy interrupt: InterruptLine) -> GuestExit
 }
 
 /// A virtual CPU inside the guest: the registers of its VMSA and what the VMCB says that concerns guest code.
-public struct GuestState: Sendable {
+public struct VirtualCPUState: Sendable {
     /// The registers, decrypted.
     public var registers: VMSA
     /// The GHCB MSR, which RDMSR and WRMSR of the guest reach without an exit.

@@ -46,7 +46,7 @@ extension Machine {
         case .flushAll: access.tlb.flush()
         case .flushGuest, .flushGuestLocal: access.tlb.flush(vmcb.asid)
         }
-        var state = GuestState(
+        var state = VirtualCPUState(
             registers: registers, ghcb: vmcb.ghcb, intercepts: vmcb.intercepts, event: vmcb.eventInjection,
             budget: budget)
         let exit = thread.processor.run(&state, access, interruptedBy: thread.interrupt)
