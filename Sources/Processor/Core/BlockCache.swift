@@ -3,11 +3,6 @@
 internal import ProcessorCore
 internal import SNPArchitecture
 
-/// A decoded block.
-struct CodeBlock {
-    var first: UnsafeMutablePointer<Operation>
-}
-
 /// The blocks of one processor.
 ///
 /// Operations stay where they are until the whole cache is emptied: a block that was dropped may still be running.
@@ -16,10 +11,10 @@ struct CodeBlock {
         var address: UInt64
         var mode: BlockMode
     }
-    private var blocks: [Key: UnsafeMutablePointer<Operation>] = [:]
+    private var blocks: [Key: UnsafeMutablePointer<Operation>] = unsafe [:]
     /// For each frame with code the keys of its blocks.
     private var frames: [UInt64: [Key]] = [:]
-    private var chunks: [UnsafeMutableBufferPointer<Operation>] = []
+    private var chunks: [UnsafeMutableBufferPointer<Operation>] = unsafe []
     private var used = 0
     /// The instructions that operations of the run loop refer to.
     private(set) var instructions: [Instruction] = []
@@ -45,7 +40,7 @@ struct CodeBlock {
     }
 
     /// Whether a frame holds decoded code.
-    func holdsCode(_ pfn: PFN) -> Bool { unsafe frames[pfn.rawValue] != nil }
+    func holdsCode(_ pfn: PFN) -> Bool { frames[pfn.rawValue] != nil }
 
     /// The number that the next instruction will have.
     var nextInstruction: Int { instructions.count }
@@ -53,7 +48,7 @@ struct CodeBlock {
     /// Keeps a block's operations. With an address it is found again; without, only by whoever holds the result.
     func add(_ builder: BlockBuilder, at address: UInt64?, alsoIn second: PFN? = nil) -> UnsafeMutablePointer<Operation> {
         let count = builder.operations.count
-        if chunks.isEmpty || used + count > Self.chunkCount {
+        if unsafe chunks.isEmpty || used + count > Self.chunkCount {
             unsafe chunks.append(.allocate(capacity: Self.chunkCount))
             used = 0
         }
@@ -64,15 +59,15 @@ struct CodeBlock {
         if let address {
             let key = Key(address: address, mode: builder.mode)
             unsafe blocks[key] = place
-            unsafe frames[address >> 12, default: []].append(key)
+            frames[address >> 12, default: []].append(key)
         }
-        if let second { unsafe frames[second.rawValue] = frames[second.rawValue] ?? [] }
+        if let second { frames[second.rawValue] = frames[second.rawValue] ?? [] }
         return unsafe place
     }
 
     /// Forgets the blocks of a frame; their operations stay.
     func drop(_ pfn: PFN) {
-        guard let keys = unsafe frames.removeValue(forKey: pfn.rawValue) else { return }
+        guard let keys = frames.removeValue(forKey: pfn.rawValue) else { return }
         for key in keys { unsafe blocks[key] = nil }
     }
 
@@ -82,14 +77,14 @@ struct CodeBlock {
     /// Forgets everything. Nothing may be running.
     func removeAll() {
         unsafe blocks.removeAll()
-        unsafe frames.removeAll()
+        frames.removeAll()
         instructions.removeAll()
         release()
         used = 0
     }
 
     private func release() {
-        for chunk in unsafe chunks { unsafe chunk.deallocate() }
+        for unsafe chunk in unsafe chunks { unsafe chunk.deallocate() }
         unsafe chunks.removeAll()
     }
 

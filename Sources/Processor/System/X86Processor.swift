@@ -2,8 +2,8 @@
 // cannot reach or may not do comes back here, to ordinary Swift.
 
 public import Machine
-public import SNPArchitecture
 internal import ProcessorCore
+internal import SNPArchitecture
 
 /// Why an instruction did not complete.
 enum Interruption: Error {
@@ -59,12 +59,12 @@ public struct ProcessorCounts: Hashable, Sendable {
 /// - Spec: APM1 to APM5; what an SNP guest may do, APM2 15.34 to 15.36
 /// - Deviates: one instruction takes one tick of the time-stamp counter; A20 is always open; no hardware breakpoints, no
 ///   single-step trap, no task switches, no VEX, XOP and EVEX instructions, no MMX
-public final class X86Processor: GuestProcessor {
+@safe public final class X86Processor: GuestProcessor {
     /// The core's memory.
     let core: CoreMemory
     let blocks = BlockCache()
     /// The registers of the run. General registers and arithmetic flags are in the core while the guest runs.
-    var state = GuestState(registers: VMSA())
+    var state = VirtualCPUState(registers: VMSA())
     /// The guest's memory. Nil outside a run.
     var memory: GuestAccess?
     /// Why a callback refused.
@@ -112,7 +112,7 @@ public final class X86Processor: GuestProcessor {
     private static let sliceCount: UInt64 = 20_000
 
     public func run(
-        _ state: inout GuestState, _ memory: GuestAccess, interruptedBy interrupt: InterruptLine
+        _ state: inout VirtualCPUState, _ memory: GuestAccess, interruptedBy interrupt: InterruptLine
     ) -> GuestExit {
         self.state = state
         self.memory = memory

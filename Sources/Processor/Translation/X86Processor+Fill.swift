@@ -156,7 +156,7 @@ extension X86Processor {
             core[entry + TLBEntry.writeTag] = TLBEntry.none
         case .crossing(let address, let byteCount, let isWrite):
             // Both pages are checked before anything is moved.
-            let scratch = core.base
+            let scratch = unsafe core.base
             var bytes: [UInt8]
             do throws(Interruption) {
                 bytes = try readLinear(address, byteCount)
@@ -233,7 +233,7 @@ extension X86Processor {
             return unsafe UnsafeMutableRawPointer(try decodeBlock(rip))
         } catch {
             refusal = error
-            return unsafe nil
+            return nil
         }
     }
 
