@@ -250,6 +250,12 @@ public struct Decoder {
         return .memory
     }
 
+    private mutating func vectorOrMemory(_ width: Width) -> Operand {
+        guard (modRM ?? 0) < 0xc0 else { return .vector(modRMField) }
+        result.memory.width = width
+        return .memory
+    }
+
     private var wide: Width { rex & 8 != 0 ? .quad : .double }
 
     private mutating func operand(_ code: OperandCode) throws(Failure) -> Operand {
@@ -302,6 +308,13 @@ public struct Decoder {
             guard [0, 2, 3, 4, 8].contains(number) else { throw .undefined }
             return .control(number)
         case .dy: return .debug(registerField)
+        case .ey: return registerOrMemory(wide)
+        case .vx: return .vector(registerField)
+        case .ux: return .vector(modRMField)
+        case .wx, .mx: return vectorOrMemory(.octo)
+        case .wq, .mq: return vectorOrMemory(.quad)
+        case .wd: return vectorOrMemory(.double)
+        case .ww: return vectorOrMemory(.word)
         }
     }
 

@@ -20,7 +20,7 @@ struct OpcodeForm {
     var line: Int { Int(field(11)) | Int(field(12)) << 8 }
 
     /// The form must look at ModRM to know that it is meant.
-    var constrainsModRM: Bool { field(4) != 0xff || field(5) != 0 || field(6) != 0 || operand(0)?.isMemoryOnly == true }
+    var constrainsModRM: Bool { field(4) != 0xff || field(5) != 0 || field(6) != 0 || (0..<4).contains { operand($0)?.isMemoryOnly == true || operand($0)?.isRegisterOnly == true } }
 
     func matches(_ modRM: UInt8) -> Bool {
         if field(6) != 0 { return modRM == field(6) }
@@ -65,20 +65,20 @@ struct OpcodeForm {
 extension OperandCode {
     var isMemoryOnly: Bool {
         switch self {
-        case .m, .mb, .md, .mv, .my, .mp: true
+        case .m, .mb, .md, .mv, .my, .mp, .mx, .mq: true
         default: false
         }
     }
     /// MOV to and from control and debug registers takes the register form whatever the mode bits say.
     var isRegisterOnly: Bool {
         switch self {
-        case .rv: true
+        case .rv, .ux: true
         default: false
         }
     }
     var usesModRM: Bool {
         switch self {
-        case .eb, .ew, .ed, .ev, .gb, .gw, .gv, .gy, .ry, .rv, .sw, .cy, .dy: true
+        case .eb, .ew, .ed, .ev, .ey, .gb, .gw, .gv, .gy, .ry, .rv, .sw, .cy, .dy, .vx, .ux, .wx, .wq, .wd, .ww: true
         default: isMemoryOnly
         }
     }

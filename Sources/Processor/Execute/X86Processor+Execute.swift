@@ -59,6 +59,7 @@ extension X86Processor {
     // MARK: What compilers rarely write
 
     private func executeRare(_ i: Instruction) throws(Interruption) {
+        if vectorForms[i.mnemonic] != nil { throw refusedVector(i) }
         switch i.mnemonic {
         case .cmpxchg8b: try compareExchangePair(i)
         case .movbe, .movnti:
@@ -86,6 +87,15 @@ extension X86Processor {
         case .daa, .das, .aaa, .aas, .aam, .aad: try executeDecimal(i)
         default: throw undefined(i)
         }
+    }
+
+    /// Why the core did not execute a vector instruction.
+    private func refusedVector(_ i: Instruction) -> Interruption {
+        let r = state.registers
+        guard r.cr0 & CR0.emulation == 0, r.cr4 & CR4.osfxsr != 0 else { return .exception(.undefined) }
+        guard r.cr0 & CR0.taskSwitched == 0 else { return .exception(.deviceNotAvailable) }
+        // Otherwise its operand in memory is not aligned.
+        return i.hasMemory ? .exception(.protection()) : undefined(i)
     }
 
     /// #UD of an instruction that the decoder knows and the processor does not.

@@ -93,7 +93,7 @@ extension BlockBuilder {
         case .jo, .jno, .jb, .jae, .je, .jne, .jbe, .ja, .js, .jns, .jp, .jnp, .jl, .jge, .jle, .jg, .jmp, .call, .ret,
             .jcxz, .loop, .loope, .loopne:
             return branch(instruction)
-        default: return false
+        default: return vector(instruction)
         }
     }
 
@@ -222,8 +222,6 @@ extension BlockBuilder {
     ) -> Bool {
         guard let (source, width) = value(instruction, operand) else { return false }
         emit(code(width.index)) { $0.source = source }
-        // A division that fails is the run loop's: it must know the instruction.
-        if instruction.mnemonic == .div || instruction.mnemonic == .idiv { noteInstruction(instruction) }
         return true
     }
 

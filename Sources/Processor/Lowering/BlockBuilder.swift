@@ -8,9 +8,13 @@ public struct BlockMode: Hashable, Sendable {
     /// Some data segment has a limit below 4 GiB, or is not a writable one that grows upwards: each access is checked.
     public var checksSegments = false
 
-    public init(_ code: CodeMode, checksSegments: Bool = false) {
+    /// Vector instructions raise #UD or #NM.
+    public var forbidsVectors = false
+
+    public init(_ code: CodeMode, checksSegments: Bool = false, forbidsVectors: Bool = false) {
         self.code = code
         self.checksSegments = checksSegments
+        self.forbidsVectors = forbidsVectors
     }
 }
 
@@ -90,12 +94,6 @@ struct BlockBuilder {
 
     /// An unconditional branch has ended the block.
     mutating func end() { isFinished = true }
-
-    /// Keeps an instruction that an operation before may hand to the run loop.
-    mutating func noteInstruction(_ instruction: Instruction) {
-        operations[operations.count - 1].immediate = Int64(firstInstruction + instructions.count)
-        instructions.append(instruction)
-    }
 
     /// Replaces the last operation: for a comparison that a branch is fused with.
     mutating func takeLast() -> Operation? { operations.popLast() }

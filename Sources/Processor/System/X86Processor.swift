@@ -151,7 +151,7 @@ public struct ProcessorCounts: Hashable, Sendable {
         if let point = unsafe continuation {
             unsafe continuation = nil
             unsafe core.run(from: point.operation)
-            return try handleExit(slice - Int64(point.completed))
+            return try handleExit(slice - Int64((unsafe point.completed)))
         }
         guard let first = unsafe blockNow() else { return try deliver(takeRefusal()) }
         unsafe core.run(from: first)
@@ -216,9 +216,16 @@ public struct ProcessorCounts: Hashable, Sendable {
     /// Executes the instruction that an operation stands for.
     func executeComplex(_ operation: UnsafeMutablePointer<Operation>) throws(Interruption) {
         let ordinal = Int(unsafe operation.pointee.ordinal)
-        let number = unsafe operation.pointee.immediate
-        let instruction = blocks.instructions[Int(number < 0 ? ~number : number)]
+        var number = unsafe operation.pointee.immediate
         do throws(Interruption) {
+            let instruction: Instruction
+            if unsafe operation.pointee.code == OperationCode.complex {
+                instruction = blocks.instructions[Int(number < 0 ? ~number : number)]
+            } else {
+                // An operation that could not do its work: a quotient that does not fit, an operand that is not aligned.
+                instruction = try decodeInstruction()
+                number = 0
+            }
             if number < 0 {
                 // A check only: the operations that follow belong to the same instruction.
                 try checkSegment(of: instruction)
@@ -367,6 +374,7 @@ enum CR4 {
     static let pageSizeExtensions: UInt64 = 1 << 4
     static let physicalAddressExtension: UInt64 = 1 << 5
     static let globalPages: UInt64 = 1 << 7
+    static let osfxsr: UInt64 = 1 << 9
     static let fsgsbase: UInt64 = 1 << 16
     static let osxsave: UInt64 = 1 << 18
     static let smep: UInt64 = 1 << 20

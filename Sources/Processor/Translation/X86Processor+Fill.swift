@@ -240,7 +240,10 @@ extension X86Processor {
     /// What blocks at the current mode are kept under.
     private var blockMode: BlockMode {
         let code = codeMode
-        return BlockMode(code, checksSegments: code != .bits64 && !segmentsAreFlat)
+        let r = state.registers
+        let allowsVectors = r.cr0 & (CR0.emulation | CR0.taskSwitched) == 0 && r.cr4 & CR4.osfxsr != 0
+        return BlockMode(
+            code, checksSegments: code != .bits64 && !segmentsAreFlat, forbidsVectors: !allowsVectors)
     }
 
     private func decodeBlock(_ rip: UInt64) throws(Interruption) -> UnsafeMutablePointer<Operation> {
@@ -286,6 +289,22 @@ extension X86Processor {
         let result = unsafe blocks.add(builder, at: address)
         if !wasCode { forbidWrites() }
         return unsafe result
+    }
+
+    /// The instruction at RIP, which has been decoded before.
+    func decodeInstruction() throws(Interruption) -> Instruction {
+        let mode = codeMode
+        let linear =
+            mode == .bits64 ? state.registers.rip : (state.registers.cs.base &+ state.registers.rip) & 0xffff_ffff
+        let inPage = min(15, 4096 - Int(linear & 0xfff))
+        var bytes = frameBytes(try fetchFrame(linear), Int(linear & 0xfff), inPage)
+        if case .incomplete = Decoder.decode(bytes, mode: mode) {
+            bytes += frameBytes(try fetchFrame(linear &+ UInt64(inPage)), 0, 15 - inPage)
+        }
+        guard case .instruction(let instruction) = Decoder.decode(bytes, mode: mode) else {
+            throw try noteUndefined(bytes)
+        }
+        return instruction
     }
 
     private func decodeCrossing(

@@ -94,10 +94,16 @@ public enum OperationCode {
     public static let callR: UInt16 = 1070
     /// RET in 64-bit mode.
     public static let returnNear: UInt16 = 1071
+    /// A vector kernel on registers.
+    public static let kernelRR: UInt16 = 1072
+    /// A vector kernel with a source in memory, of 1 to 16 bytes, or 16 aligned.
+    public static func kernelRM(size sizeIndex: Int) -> UInt16 { UInt16(1073 + sizeIndex) }
+    /// A vector kernel with a destination in memory, of 1 to 16 bytes, or 16 aligned.
+    public static func kernelMR(size sizeIndex: Int) -> UInt16 { UInt16(1079 + sizeIndex) }
 }
 
 /// How many handlers there are.
-public let handlerCount = 1072
+public let handlerCount = 1085
 
 /// For each operation what its memory access is: bytes in bits 5:0, bit 7 for a write, bit 6 for either.
 public let operationAccess: [UInt8] = [
@@ -145,7 +151,8 @@ public let operationAccess: [UInt8] = [
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 136, 136, 8,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 136, 136, 8, 0, 1, 2, 4, 8, 16, 16, 129,
+    130, 132, 136, 144, 144,
 ]
 
 /// The handlers by number.
@@ -1293,4 +1300,17 @@ private let handlers16: [Handler] = [
     { core, here in let op = operation(here); if let to = callDirect(core, op) { if let op = to { next(core, op) } } else { fill(core, op) } },
     { core, here in let op = operation(here); if let to = callR(core, op) { if let op = to { next(core, op) } } else { fill(core, op) } },
     { core, here in let op = operation(here); if let to = returnNear(core, op) { if let op = to { next(core, op) } } else { fill(core, op) } },
+    { core, here in let op = operation(here); kernelRR(core, op); next(core, op + 1) },
+    { core, here in let op = operation(here); if _fastPath(kernelRM(UInt8.self, core, op)) { next(core, op + 1) } else { fill(core, op) } },
+    { core, here in let op = operation(here); if _fastPath(kernelRM(UInt16.self, core, op)) { next(core, op + 1) } else { fill(core, op) } },
+    { core, here in let op = operation(here); if _fastPath(kernelRM(UInt32.self, core, op)) { next(core, op + 1) } else { fill(core, op) } },
+    { core, here in let op = operation(here); if _fastPath(kernelRM(UInt64.self, core, op)) { next(core, op + 1) } else { fill(core, op) } },
+    { core, here in let op = operation(here); if _fastPath(kernelRM(Bytes16.self, core, op)) { next(core, op + 1) } else { fill(core, op) } },
+    { core, here in let op = operation(here); if _fastPath(isAligned(core, op)) { if _fastPath(kernelRM(Bytes16.self, core, op)) { next(core, op + 1) } else { fill(core, op) } } else { leave(core, op, .complex) } },
+    { core, here in let op = operation(here); if _fastPath(kernelMR(UInt8.self, core, op)) { next(core, op + 1) } else { fill(core, op) } },
+    { core, here in let op = operation(here); if _fastPath(kernelMR(UInt16.self, core, op)) { next(core, op + 1) } else { fill(core, op) } },
+    { core, here in let op = operation(here); if _fastPath(kernelMR(UInt32.self, core, op)) { next(core, op + 1) } else { fill(core, op) } },
+    { core, here in let op = operation(here); if _fastPath(kernelMR(UInt64.self, core, op)) { next(core, op + 1) } else { fill(core, op) } },
+    { core, here in let op = operation(here); if _fastPath(kernelMR(Bytes16.self, core, op)) { next(core, op + 1) } else { fill(core, op) } },
+    { core, here in let op = operation(here); if _fastPath(isAligned(core, op)) { if _fastPath(kernelMR(Bytes16.self, core, op)) { next(core, op + 1) } else { fill(core, op) } } else { leave(core, op, .complex) } },
 ]
