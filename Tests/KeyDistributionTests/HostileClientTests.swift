@@ -13,7 +13,7 @@ struct HostileClientTests {
     static let requests: [(String, Int?)] = [
         ("\r\n\r\n\r\n", nil), ("garbage\r\n\r\n", 400), ("GET\r\n\r\n", 400), ("GET /\r\n\r\n", 400),
         ("GET / HTTP/9.9\r\n\r\n", 400), ("GET / HTTP/1.1", 400), ("GET / HTTP/1.1\r\n", 400),
-        ("GET / HTTP/1.1\r\nHost", 400), ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost", 400), ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 404),
         ("get / HTTP/1.1\r\nHost: a\r\n\r\n", 400), ("BREW / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\n\r\n", 400), ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
         ("GET vcek HTTP/1.1\r\nHost: a\r\n\r\n", 400), ("GET * HTTP/1.1\r\nHost: a\r\n\r\n", 400),

@@ -43,11 +43,15 @@ public struct KeyDistributionClient: Sendable {
         _ kind: EndorsementKind, of product: AttestationProduct
     ) throws(KeyDistributionError) -> (ark: Certificate, intermediate: Certificate) {
         let request = KeyDistributionRequest.chain(kind, product)
-        let certificates = try read(request) { bytes throws(CertificateError) in
+        let (bytes, attempts) = try attempt(request)
+        let certificates: [Certificate]
+        do throws(CertificateError) {
             guard let text = String(validating: bytes, as: UTF8.self) else { throw .noPEM }
-            return try Certificate.all(pem: text)
+            certificates = try Certificate.all(pem: text)
+        } catch {
+            throw self.error(.certificate(error), request, attempts: attempts)
         }
-        guard certificates.count == 2 else { throw error(.chainLength(certificates.count), request, attempts: 1) }
+        guard certificates.count == 2 else { throw error(.chainLength(certificates.count), request, attempts: attempts) }
         return (ark: certificates[1], intermediate: certificates[0])
     }
 
@@ -57,7 +61,13 @@ public struct KeyDistributionClient: Sendable {
     public func revocationList(
         _ kind: EndorsementKind, of product: AttestationProduct
     ) throws(KeyDistributionError) -> RevocationList {
-        try read(.revocationList(kind, product)) { bytes throws(CertificateError) in try RevocationList(der: bytes) }
+        let request = KeyDistributionRequest.revocationList(kind, product)
+        let (bytes, attempts) = try attempt(request)
+        do throws(CertificateError) {
+            return try RevocationList(der: bytes)
+        } catch {
+            throw self.error(.certificate(error), request, attempts: attempts)
+        }
     }
 
     /// Fetches the VCEK certificate of a chip at a TCB. The identifier is that of a report, 64 bytes.
@@ -66,17 +76,10 @@ public struct KeyDistributionClient: Sendable {
     public func endorsement(
         of product: AttestationProduct, chip: [UInt8], tcb: TCBVersion
     ) throws(KeyDistributionError) -> Certificate {
-        try read(.endorsement(product, chip: chip, tcb: tcb)) { bytes throws(CertificateError) in
-            try Certificate(der: bytes)
-        }
-    }
-
-    private func read<Document>(
-        _ request: KeyDistributionRequest, _ body: ([UInt8]) throws(CertificateError) -> Document
-    ) throws(KeyDistributionError) -> Document {
+        let request = KeyDistributionRequest.endorsement(product, chip: chip, tcb: tcb)
         let (bytes, attempts) = try attempt(request)
         do throws(CertificateError) {
-            return try body(bytes)
+            return try Certificate(der: bytes)
         } catch {
             throw self.error(.certificate(error), request, attempts: attempts)
         }

@@ -1,0 +1,6 @@
+import Attestation
+import Crypto
+import SNPArchitecture
+import Testing
+
+@testable import KeyDistribution
