@@ -1,7 +1,7 @@
 // The product names that users type, and what each means to the machine and to attestation.
 
-public import SNPArchitecture
 internal import Machine
+public import SNPArchitecture
 
 /// A product by the name that its users give it.
 public enum ProductName: String, CaseIterable, Sendable {

@@ -78,7 +78,8 @@ public struct CertificateBundle: Sendable {
             return
         }
         guard mustHold else { return }
-        faults.append(Fault(role: Self.role(named: String(place.split(separator: "/").last ?? "")), place: place, error: error))
+        faults.append(
+            Fault(role: Self.role(named: String(place.split(separator: "/").last ?? "")), place: place, error: error))
     }
 
     /// Adds the entries of a table. A revocation list may stand among them.

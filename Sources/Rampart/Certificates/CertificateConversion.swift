@@ -1,7 +1,7 @@
 // Between a folder of certificates and the table that a host hands to its guests.
 
 public import Attestation
-public import Monitor
+internal import Monitor
 
 /// How certificates are written.
 public enum CertificateEncoding: String, CaseIterable, Sendable {
@@ -26,7 +26,9 @@ public struct CertificateMove: Hashable, Sendable {
 /// - Returns: the table, and what went into it
 /// - Throws: in check order: the folder's refusal; a file that should hold a certificate and does not; nothing to put in; two
 ///   certificates for one entry
-public func importCertificates(_ folder: String) throws(InputError) -> (table: CertificateTable, moves: [CertificateMove]) {
+public func importCertificates(_ folder: String) throws(InputError) -> (
+    table: CertificateTable, moves: [CertificateMove]
+) {
     let bundle: CertificateBundle
     do throws(FileError) { bundle = try CertificateBundle(path: folder) } catch { throw InputError(error.description) }
     if let fault = bundle.faults.first { throw InputError("\(fault.place): \(fault.error).") }
@@ -34,11 +36,13 @@ public func importCertificates(_ folder: String) throws(InputError) -> (table: C
     var moves: [CertificateMove] = []
     for found in bundle.certificates {
         guard let role = found.item.chainRole else {
-            throw InputError("\(found.place): \"\(found.item.subject)\" has no place in a chain of SEV-SNP certificates.")
+            throw InputError(
+                "\(found.place): \"\(found.item.subject)\" has no place in a chain of SEV-SNP certificates.")
         }
         let key = role.tableKey
         guard table[key] == nil else {
-            throw InputError("\(found.place): the table has room for one \(role.rawValue), and another was found before it.")
+            throw InputError(
+                "\(found.place): the table has room for one \(role.rawValue), and another was found before it.")
         }
         table[key] = found.item.der
         moves.append(CertificateMove(role: role, from: found.place, to: role.rawValue))
@@ -61,7 +65,8 @@ public func exportCertificates(
         var files: [(CertificateMove, [UInt8])] = []
         for found in bundle.certificates {
             guard let role = found.item.chainRole else {
-                throw InputError("\(found.place): \"\(found.item.subject)\" has no place in a chain of SEV-SNP certificates.")
+                throw InputError(
+                    "\(found.place): \"\(found.item.subject)\" has no place in a chain of SEV-SNP certificates.")
             }
             let name = ReportArtifacts.name(role, encoding.rawValue)
             let bytes = encoding == .der ? found.item.der : Array(pemText(found.item.der, label: "CERTIFICATE").utf8)

@@ -1,7 +1,6 @@
 // The seam between judging a report and getting its certificates: a folder, a file, or a server.
 
-public import Attestation
-public import Monitor
+internal import Monitor
 public import SNPArchitecture
 
 /// Where the certificates for a report come from.

@@ -11,8 +11,7 @@ public import Attestation
 extension CertificateTime {
     /// The present by this computer's clock.
     public static var now: CertificateTime {
-        // SAFETY: the call accepts a null pointer and then only returns its result.
-        CertificateTime(secondsSince1970: Int64(unsafe time(nil)))
+        CertificateTime(secondsSince1970: Int64(time(nil)))
     }
 
     /// Reads 2026-06-01, 2026-06-01T12:30:00Z, or seconds since 1970; nil for anything else.

@@ -180,6 +180,20 @@ public enum LaunchFailure: Error, Hashable, Sendable, CustomStringConvertible {
     /// A launch call was refused, perhaps by firmware.
     case command(String, SEVCommandError)
 
+    /// Why firmware refused the guest's ID block, in words; nil for any other failure.
+    ///
+    /// LAUNCH_FINISH gives these statuses only for what is wrong with the block and its authentication.
+    public var identityRefusal: String? {
+        guard case .command("KVM_SEV_SNP_LAUNCH_FINISH", let error) = self else { return nil }
+        return switch error.firmware {
+        case .badMeasurement: "the ID block is for another launch digest"
+        case .policyFailure: "the ID block is for another guest policy"
+        case .invalidParam: "the ID authentication names an algorithm other than ECDSA P-384 with SHA-384"
+        case .badSignature: "a key or signature of the ID authentication is wrong"
+        default: nil
+        }
+    }
+
     /// One line for the user.
     public var description: String {
         switch self {
@@ -191,7 +205,8 @@ public enum LaunchFailure: Error, Hashable, Sendable, CustomStringConvertible {
                 + "below 3 GiB. Raise --memory, or use another firmware image."
         case .host(let error): "\(error). Give the guest less memory."
         case .call(let name, let errno): "\(name) is refused: \(errno)."
-        case .command(let name, let error): "\(name) is refused: \(error)."
+        case .command(let name, let error):
+            identityRefusal.map { "\($0) (\(name): \(error))." } ?? "\(name) is refused: \(error)."
         }
     }
 }

@@ -54,22 +54,23 @@ public final class AttestedGuest {
     public func ask(
         _ type: GuestMessageType, _ payload: [UInt8], vmpck: Int = 0
     ) throws(GuestRequestFailure) -> [UInt8] {
+        var channel: GuestMessageChannel
+        let page: [UInt8]
         do throws(GuestMessageError) {
-            var channel = try channels[vmpck] ?? GuestMessageChannel(vmpck: vmpck, secrets: secrets)
-            let page = try channel.seal(type, payload)
-            channels[vmpck] = channel
-            let answer: [UInt8]
-            do throws(GuestRequestFailure) { answer = try exchange(page) } catch {
-                channels[vmpck]?.close()
-                throw error
+            if let known = channels[vmpck] {
+                channel = known
+            } else {
+                channel = try GuestMessageChannel(vmpck: vmpck, secrets: secrets)
             }
-            defer { channels[vmpck] = channel }
-            return try channel.open(answer)
-        } catch let error as GuestMessageError {
-            throw .message(error)
-        } catch let error as GuestRequestFailure {
+            page = try channel.seal(type, payload)
+        } catch { throw .message(error) }
+        defer { channels[vmpck] = channel }
+        let answer: [UInt8]
+        do throws(GuestRequestFailure) { answer = try exchange(page) } catch {
+            channel.close()
             throw error
         }
+        do throws(GuestMessageError) { return try channel.open(answer) } catch { throw .message(error) }
     }
 
     /// Puts a sealed page where the host finds it, exits to the host, and reads the page that comes back.

@@ -23,9 +23,11 @@ public struct ReportArtifacts: Hashable, Sendable {
     }
 
     /// Every name that a set of artifacts may have in a folder.
-    static let allNames = ([reportName, revocationListName] + CertificateRole.allCases.flatMap { role in
-        [name(role, "pem"), name(role, "der")]
-    })
+    static let allNames =
+        ([reportName, revocationListName]
+            + CertificateRole.allCases.flatMap { role in
+                [name(role, "pem"), name(role, "der")]
+            })
 
     /// Writes all to a folder, which is made if need be. What an earlier set left there and this one has not is removed.
     ///

@@ -1,7 +1,7 @@
 // Reading a report from a file: its 1184 bytes, or their hexadecimal digits.
 
 public import Monitor
-public import SNPArchitecture
+internal import SNPArchitecture
 
 /// Reads a report's bytes, without judging them: raw, or hexadecimal text with any white space and an optional 0x.
 ///

@@ -6,7 +6,7 @@ internal import Hypervisor
 internal import Machine
 internal import Monitor
 public import SNPArchitecture
-public import ScriptedGuest
+internal import ScriptedGuest
 internal import SecureProcessor
 
 /// A report to make.
@@ -17,8 +17,12 @@ public struct ReportMakeRequest: Sendable {
     public var version = AttestationReportVersion.v2
     /// The firmware image; nil for the bundled one.
     public var imagePath: String?
-    /// What the guest asks for.
-    public var message = ReportRequestMessage()
+    /// REPORT_DATA, up to 64 bytes.
+    public var reportData: [UInt8] = []
+    /// The VMPL that the report names.
+    public var vmpl: UInt32 = 0
+    /// The guest asks for the VCEK's signature even if a VLEK is loaded.
+    public var asksForVCEK = false
     /// The key that seals the guest's request, 0 to 3.
     public var vmpck = 0
     /// What the guest's owner asks of firmware.
@@ -36,6 +40,11 @@ public struct ReportMakeRequest: Sendable {
 
     /// Makes a request for a report of version 2 on Genoa.
     public init() {}
+
+    var message: ReportRequestMessage {
+        ReportRequestMessage(
+            reportData: reportData, vmpl: vmpl, keySelection: asksForVCEK ? .vcek : .vlekOrVCEK)
+    }
 }
 
 /// A report that was made.

@@ -20,7 +20,7 @@ struct ReportSigner: Sendable {
         tcb = processor.platformStatus.reportedTCB
         chipIdentifier = processor.chipIdentifier
         serviceProvider = request.serviceProvider ?? ""
-        let signsWithVLEK = request.message.keySelection != .vcek
+        let signsWithVLEK = !request.asksForVCEK
         if signsWithVLEK, request.serviceProvider != nil, let key = processor.vlekPublicKey {
             role = .vlek
             publicKey = key

@@ -53,13 +53,15 @@ extension ReportTamper {
             try reissue(&artifacts, context) { $0.endorsement.hardwareID = nil }
             return .missingExtension(.vcek, "hwID")
         },
-        ReportTamper("cert-key", "the certificate is for a key that did not sign") { artifacts, context throws(InputError) in
+        ReportTamper("cert-key", "the certificate is for a key that did not sign") {
+            artifacts, context throws(InputError) in
             // The generator of the curve: the public half of the private key 1.
             artifacts.certificates[context.signer.role] = try context.signer.sign(
                 try context.signer.template(publicKey: curveGenerator))
             return .reportSignature
         },
-        ReportTamper("cert-product", "the certificate is for another product") { artifacts, context throws(InputError) in
+        ReportTamper("cert-product", "the certificate is for another product") {
+            artifacts, context throws(InputError) in
             let line = context.signer.authority.product
             let other: AttestationProduct = line == .milan ? .genoa : .milan
             try reissue(&artifacts, context) { $0.endorsement.productName = other.rawValue }
@@ -73,7 +75,8 @@ extension ReportTamper {
             }
             return .expired(context.signer.role, since: end)
         },
-        ReportTamper("cert-not-yet", "the certificate holds only from tomorrow on") { artifacts, context throws(InputError) in
+        ReportTamper("cert-not-yet", "the certificate holds only from tomorrow on") {
+            artifacts, context throws(InputError) in
             let start = context.date.adding(days: 1)
             try reissue(&artifacts, context) { $0.notBefore = start }
             return .notYetValid(context.signer.role, from: start)
@@ -83,7 +86,8 @@ extension ReportTamper {
             try reissue(&artifacts, context) { $0.commonName = "VCEK" }
             return .missingCertificate(context.signer.role)
         },
-        ReportTamper("cert-signature", "one bit of the certificate's signature") { artifacts, context throws(InputError) in
+        ReportTamper("cert-signature", "one bit of the certificate's signature") {
+            artifacts, context throws(InputError) in
             flipLast(&artifacts, context.signer.role)
             return .certificateSignature(context.signer.role)
         },
@@ -99,14 +103,16 @@ extension ReportTamper {
 
     /// The certificates above, and the root's list.
     static let authorities: [ReportTamper] = [
-        ReportTamper("ask-swapped", "the intermediate is that of another product") { artifacts, context throws(InputError) in
+        ReportTamper("ask-swapped", "the intermediate is that of another product") {
+            artifacts, context throws(InputError) in
             let line = context.signer.authority.product
             let other = TestAuthority(product: line == .milan ? .genoa : .milan)
             let role = context.signer.intermediateRole
             artifacts.certificates[role] = role == .ask ? other.ask.der : other.asvk.der
             return .missingCertificate(role)
         },
-        ReportTamper("ask-signature", "one bit of the intermediate's signature") { artifacts, context throws(InputError) in
+        ReportTamper("ask-signature", "one bit of the intermediate's signature") {
+            artifacts, context throws(InputError) in
             flipLast(&artifacts, context.signer.intermediateRole)
             return .certificateSignature(context.signer.intermediateRole)
         },
@@ -114,7 +120,8 @@ extension ReportTamper {
             artifacts.certificates[context.signer.intermediateRole] = nil
             return .missingCertificate(context.signer.intermediateRole)
         },
-        ReportTamper("ask-revoked", "the root's list revokes the intermediate") { artifacts, context throws(InputError) in
+        ReportTamper("ask-revoked", "the root's list revokes the intermediate") {
+            artifacts, context throws(InputError) in
             artifacts.revocationList = try list(context, revoking: [context.signer.intermediate])
             return .revoked(context.signer.intermediateRole)
         },

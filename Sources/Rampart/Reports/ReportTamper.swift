@@ -1,7 +1,7 @@
 // Ways to spoil a report or its chain, each with the one cause for which a verifier must refuse it. The causes are stated
 // here, not asked of a verifier.
 
-public import Attestation
+internal import Attestation
 internal import SNPArchitecture
 
 /// A named way to spoil a report or its chain.
@@ -77,7 +77,8 @@ extension ReportTamper {
             artifacts.report[0] = 1
             return .report(.unknownVersion(1))
         },
-        ReportTamper("version-4", "VERSION is 4, which this report was not signed as") { artifacts, context throws(InputError) in
+        ReportTamper("version-4", "VERSION is 4, which this report was not signed as") {
+            artifacts, context throws(InputError) in
             artifacts.report[0] = 4
             // What a version 5 report says of mitigations is reserved in version 4; here those words are zero.
             return .reportSignature
@@ -132,7 +133,8 @@ extension ReportTamper {
             artifacts.report.replaceSubrange(0x2a0..<0x2e8, with: [UInt8](repeating: 0, count: 72))
             return .signatureRange
         },
-        ReportTamper("signature-range", "r of the signature has more than 384 bits") { artifacts, _ throws(InputError) in
+        ReportTamper("signature-range", "r of the signature has more than 384 bits") {
+            artifacts, _ throws(InputError) in
             artifacts.report[0x2a0 + 48] = 1
             return .signatureRange
         },

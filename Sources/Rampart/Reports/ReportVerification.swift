@@ -125,17 +125,18 @@ extension ReportVerifyRequest {
         case .given: return .given
         case .amd: return .amd
         case .file(let path):
+            let contents: [UInt8]
+            do throws(FileError) { contents = try readFile(path, limit: CertificateBundle.fileLimit) } catch {
+                throw InputError(error.description)
+            }
             let given: [Certificate]
-            do throws(FileError) {
-                let contents = try readFile(path, limit: CertificateBundle.fileLimit)
-                do throws(CertificateError) { given = try Certificate.all(contents: contents) } catch {
-                    throw InputError("\(path): \(error). Give a certificate in PEM or DER.")
-                }
-            } catch let error as FileError { throw InputError(error.description) } catch let error as InputError {
-                throw error
-            } catch { throw InputError("\(path): \(error)") }
+            do throws(CertificateError) { given = try Certificate.all(contents: contents) } catch {
+                throw InputError("\(path): \(error). Give a certificate in PEM or DER.")
+            }
             let roots = given.filter { $0.subject == $0.issuer }
-            guard !roots.isEmpty else { throw InputError("\(path) holds no root: none of its certificates is its own issuer.") }
+            guard !roots.isEmpty else {
+                throw InputError("\(path) holds no root: none of its certificates is its own issuer.")
+            }
             bundle.certificates.insert(contentsOf: roots.map { .init(item: $0, place: path) }, at: 0)
             return .keyDigests(Set(roots.map(RootTrust.keyDigest)))
         }

@@ -43,7 +43,8 @@ struct AuthorityRefusalTests {
         Refusal(
             testDescription: "reserved levels of Turin", cause: .reservedTCB(1 << 32), product: .turin,
             tcb: TCBVersion(rawValue: 0xff_0000_01ff_ffff_ff & ~0xff_ffff_ff | 1 << 32 | 0xff << 56)),
-        Refusal(testDescription: "reserved levels of a VLEK", cause: .reservedTCB(1 << 16), tcb: reserved, provider: ""),
+        Refusal(
+            testDescription: "reserved levels of a VLEK", cause: .reservedTCB(1 << 16), tcb: reserved, provider: ""),
         Refusal(testDescription: "no chip", cause: .chipIdentifier(byteCount: 0, product: .milan), chip: []),
         Refusal(
             testDescription: "Turin's id on Milan", cause: .chipIdentifier(byteCount: 8, product: .milan),
@@ -74,7 +75,9 @@ struct AuthorityRefusalTests {
     @Test("Bad input is refused for its first cause", arguments: refusals)
     func refused(_ refusal: Refusal) { refusal.check() }
 
-    @Test("A provider may have 1 to 64 characters, from space to tilde", arguments: [" ", "~", String(repeating: "p", count: 64)])
+    @Test(
+        "A provider may have 1 to 64 characters, from space to tilde",
+        arguments: [" ", "~", String(repeating: "p", count: 64)])
     func provider(_ name: String) throws {
         let scenario = AuthorityScenario(.milan)
         let vlek = try scenario.authority.vlek(publicKey: scenario.publicKey, tcb: scenario.tcb, serviceProvider: name)
