@@ -1,5 +1,6 @@
 // A chip as its manufacturer knows it: identifier and public keys, without a machine around it.
 
+internal import Crypto
 public import Machine
 public import SNPArchitecture
 
@@ -12,8 +13,11 @@ public struct EmulatedChip: Sendable {
 
     /// Makes the chip of a machine whose firmware's configuration names no `chipSeed`.
     public init(machineSeed: UInt64, product: Product) {
-        self.init(seed: FirmwareConfiguration.chipSeed(machineSeed: machineSeed), product: product)
+        self.init(seed: Self.seed(ofMachine: machineSeed), product: product)
     }
+
+    /// The chip's seed where only the machine has one.
+    static func seed(ofMachine seed: UInt64) -> UInt64 { seed ^ 0x4348_4950_5345_4544 }
 
     /// CHIP_ID, 64 bytes; on Turin 8 bytes and zeros.
     public var identifier: [UInt8] { secret.identifier }
