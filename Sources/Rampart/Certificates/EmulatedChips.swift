@@ -1,6 +1,5 @@
 // The chips that an emulated manufacturer knows: those of some seeds, each in every product.
 
-internal import Machine
 public import SNPArchitecture
 internal import SecureProcessor
 
@@ -18,13 +17,13 @@ public struct EmulatedChips: Sendable {
     /// a machine with this seed, as `rampart report make --seed` has it.
     public init(seeds: [UInt64]) {
         var chips: [Key: EmulatedChip] = [:]
-        for product in AttestationProduct.allCases {
+        for product in ProductName.allCases {
             for seed in seeds {
                 for chip in [
                     EmulatedChip(seed: seed, product: product.machineProduct),
                     EmulatedChip(machineSeed: seed, product: product.machineProduct),
                 ] {
-                    chips[Key(product: product, identifier: chip.identifier)] = chip
+                    chips[Key(product: product.line, identifier: chip.identifier)] = chip
                 }
             }
         }
@@ -41,15 +40,5 @@ public struct EmulatedChips: Sendable {
     /// The identifiers of a product's chips, in order.
     public func identifiers(_ product: AttestationProduct) -> [[UInt8]] {
         chips.keys.filter { $0.product == product }.map(\.identifier).sorted { $0.lexicographicallyPrecedes($1) }
-    }
-}
-
-extension AttestationProduct {
-    fileprivate var machineProduct: Product {
-        switch self {
-        case .milan: .milan
-        case .genoa: .genoa
-        case .turin: .turin
-        }
     }
 }
