@@ -119,13 +119,15 @@ struct ClientTests {
         #expect(policy.step(after: 1, .status(429), retryAfterSeconds: 1) == .pause(.seconds(1)))
         #expect(policy.step(after: 1, .status(429), retryAfterSeconds: 2) == .giveUp(.pauseTooLong(seconds: 2)))
         #expect(policy.step(after: 100, .status(429), retryAfterSeconds: 1) == .giveUp(.status(429)))
-        for failure in [.status(404), .status(400), .notHTTP, .tooLarge, .noConnection("")] as [KeyDistributionFailure] {
+        for failure in [.status(404), .status(400), .notHTTP, .tooLarge, .noConnection("")] as [KeyDistributionFailure]
+        {
             #expect(policy.step(after: 1, failure) == .giveUp(failure))
         }
     }
 
     static let hostile: [(String, KeyDistributionFailure)] = [
-        ("", .truncated), ("garbage\r\n\r\n", .notHTTP), ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", .truncated),
+        ("", .truncated), ("garbage\r\n\r\n", .notHTTP),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", .truncated),
         ("HTTP/1.1 200 OK\r\nContent-Length: -3\r\n\r\nabc", .notHTTP), ("HTTP/1.1 200", .truncated),
         ("HTTP/1.1 302 Found\r\nLocation: http://elsewhere/\r\nContent-Length: 0\r\n\r\n", .status(302)),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc", .truncated),
@@ -170,8 +172,10 @@ struct ClientTests {
         ("http://127.0.0.1:8080", "http://127.0.0.1:8080"), ("http://localhost", "http://localhost"),
         ("HTTP://host:81/kds//", "http://host:81/kds"), ("http://[::1]:8080/", "http://[::1]:8080"),
         ("", nil), ("localhost:8080", nil), ("ftp://a", nil), ("http://", nil), ("http://:80", nil), ("http://a:", nil),
-        ("http://a:0", nil), ("http://a:65536", nil), ("http://a:+8", nil), ("http://[::1", nil), ("http://[::1]8", nil),
-        ("http://a b", nil), ("http://a?b=c", nil), ("http://a/#b", nil), ("http://u@a", nil), ("http://a\r\nX: y", nil),
+        ("http://a:0", nil), ("http://a:65536", nil), ("http://a:+8", nil), ("http://[::1", nil),
+        ("http://[::1]8", nil),
+        ("http://a b", nil), ("http://a?b=c", nil), ("http://a/#b", nil), ("http://u@a", nil),
+        ("http://a\r\nX: y", nil),
     ]
 
     @Test("the URL of a server is read or refused", arguments: urls)

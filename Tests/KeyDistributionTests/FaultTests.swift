@@ -19,7 +19,8 @@ struct FaultTests {
 
     static let refused = [
         "", "403", "429=", "429=-1", "429=3601", "429=1s", "429=99999999999999999999", "404=1", "truncated=5", "500=",
-        "slow=60001", "slow=+5", "500:", "500:every-0", "500:every-", "500:every--1", "500:first-x", "500:1.5", "500:-0.1",
+        "slow=60001", "slow=+5", "500:", "500:every-0", "500:every-", "500:every--1", "500:first-x", "500:1.5",
+        "500:-0.1",
         "500:nan", "500:2", "500:every-3:first-2", "Slow", " 500", "500 ",
     ]
 
@@ -43,7 +44,10 @@ struct FaultTests {
     @Test("the first rule that hits counts")
     func order() {
         let plan = FaultPlan([FaultRule(.serverError, .every(2)), FaultRule(.notFound, .every(3))])
-        #expect((1...6).map { plan.fault(forRequest: $0) } == [nil, .serverError, .notFound, .serverError, nil, .serverError])
+        #expect(
+            (1...6).map { plan.fault(forRequest: $0) } == [
+                nil, .serverError, .notFound, .serverError, nil, .serverError,
+            ])
     }
 
     @Test("a probability hits its share, the same way for the same seed and another for another")

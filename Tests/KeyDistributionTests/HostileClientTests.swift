@@ -61,7 +61,9 @@ struct HostileClientTests {
                 if round.isMultiple(of: 3) {
                     bytes = (0..<Int(next() % 500)).map { _ in UInt8(truncatingIfNeeded: next()) }
                 } else {
-                    for _ in 0...Int(next() % 4) { bytes[Int(next()) % bytes.count] = UInt8(truncatingIfNeeded: next()) }
+                    for _ in 0...Int(next() % 4) {
+                        bytes[Int(next()) % bytes.count] = UInt8(truncatingIfNeeded: next())
+                    }
                 }
                 let pieces = round.isMultiple(of: 2) ? 7 : nil
                 #expect(try sendRaw(bytes, to: server.port, pieceByteCount: pieces, halfClose: true).ended)
@@ -76,7 +78,8 @@ struct HostileClientTests {
         return limits
     }
 
-    @Test("a connection ends if nothing, or no whole request, comes in time",
+    @Test(
+        "a connection ends if nothing, or no whole request, comes in time",
         arguments: ["", "GET /vcek/v1/Milan/crl HT", "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nxx"])
     func idle(_ text: String) throws {
         try withServer(limits: quick) { server throws in
@@ -103,12 +106,13 @@ struct HostileClientTests {
     func unread() throws {
         var limits = quick
         limits.idleTimeout = .milliseconds(500)
-        try withServer(limits: limits) { server throws in
-            let before = server.counts.requests
+        // A few such documents fill the buffers between the two.
+        let large = [UInt8](repeating: 1, count: 1 << 18)
+        try withServer(limits: limits, document: { _ in large }) { server throws in
             try sendWithoutReading(
                 Array(repeating: "GET /vcek/v1/Milan/crl HTTP/1.1\r\nHost: a\r\n\r\n", count: 200_000).joined(),
-                to: server.port)
-            #expect(server.counts.requests - before < 100_000, "\(server.counts.requests)")
+                to: server.port, for: .seconds(2))
+            #expect(server.counts.requests < 100, "\(server.counts.requests)")
             #expect(try sendRaw(Self.good, to: server.port).status == 200)
         }
     }

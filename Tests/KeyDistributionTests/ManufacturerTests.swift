@@ -10,7 +10,8 @@ struct ManufacturerTests {
     private static let point = generator
 
     private func withManufacturer(
-        revoking: [CertificateRole] = [], faults: FaultPlan = FaultPlan(), _ body: (KeyDistributionClient) throws -> Void
+        revoking: [CertificateRole] = [], faults: FaultPlan = FaultPlan(),
+        _ body: (KeyDistributionClient) throws -> Void
     ) throws {
         let manufacturer = EmulatedManufacturer(revoking: revoking, now: { Self.today }) { chip, _, product in
             chip == (product == .turin ? turinChip : knownChip) ? Self.point : nil
@@ -21,7 +22,8 @@ struct ManufacturerTests {
     }
 
     private func report(_ product: AttestationProduct, _ version: AttestationReportVersion) -> AttestationReport {
-        var report = AttestationReport(version: version, policy: GuestPolicy(rawValue: 0x30000), measurement: Array(repeating: 1, count: 48))
+        var report = AttestationReport(
+            version: version, policy: GuestPolicy(rawValue: 0x30000), measurement: Array(repeating: 1, count: 48))
         report.chipID = product == .turin ? turinChip : knownChip
         report.reportedTCB = product == .turin ? turinTCB : milanTCB
         if version.hasProcessor {
@@ -61,7 +63,8 @@ struct ManufacturerTests {
             let list = try client.revocationList(.vlek, of: .genoa)
             #expect(list.revoked == [intermediate.serialNumber])
             #expect(throws: AttestationError.revoked(.asvk)) {
-                try AuthorityChain(ark: ark, intermediate: intermediate, trust: .given, at: Self.today, revocations: list)
+                try AuthorityChain(
+                    ark: ark, intermediate: intermediate, trust: .given, at: Self.today, revocations: list)
             }
         }
     }
@@ -110,7 +113,8 @@ struct ManufacturerTests {
         let processor = ReportedProcessor(family: 0x17, model: 1, stepping: 0)
         foreign.processor = processor
         let expected: [(AttestationReport, KeyDistributionFailure)] = [
-            (unsigned, .unsigned), (loaded, .loadedKey), (masked, .chipIDMasked), (foreign, .unknownProcessor(processor)),
+            (unsigned, .unsigned), (loaded, .loadedKey), (masked, .chipIDMasked),
+            (foreign, .unknownProcessor(processor)),
         ]
         try withServer { server throws in
             let (client, _) = try makeClient(server.url)

@@ -19,7 +19,8 @@ struct RawReply: Sendable {
     var answerCount: Int { text.split(separator: "HTTP/1.1 ", omittingEmptySubsequences: false).count - 1 }
     /// What follows the first empty line.
     var body: [UInt8] {
-        guard let end = bytes.indices.dropLast(3).first(where: { Array(bytes[$0..<($0 + 4)]) == [13, 10, 13, 10] }) else {
+        guard let end = bytes.indices.dropLast(3).first(where: { Array(bytes[$0..<($0 + 4)]) == [13, 10, 13, 10] })
+        else {
             return []
         }
         return Array(bytes[(end + 4)...])

@@ -10,12 +10,13 @@ struct RequestTests {
     static let milan = "/vcek/v1/Milan/\(identifier)"
     static let turin = "/vcek/v1/Turin/0123456789abcdef"
 
-    static let requests: [KeyDistributionRequest] = AttestationProduct.allCases.flatMap { product in
-        EndorsementKind.allCases.flatMap { [.chain($0, product), .revocationList($0, product)] }
-    } + [
-        .endorsement(.milan, chip: knownChip, tcb: milanTCB), .endorsement(.genoa, chip: knownChip, tcb: milanTCB),
-        .endorsement(.turin, chip: turinChip, tcb: turinTCB),
-    ]
+    static let requests: [KeyDistributionRequest] =
+        AttestationProduct.allCases.flatMap { product in
+            EndorsementKind.allCases.flatMap { [.chain($0, product), .revocationList($0, product)] }
+        } + [
+            .endorsement(.milan, chip: knownChip, tcb: milanTCB), .endorsement(.genoa, chip: knownChip, tcb: milanTCB),
+            .endorsement(.turin, chip: turinChip, tcb: turinTCB),
+        ]
 
     @Test("what a request's target says is the request", arguments: requests)
     func roundTrip(_ request: KeyDistributionRequest) throws {
@@ -24,7 +25,8 @@ struct RequestTests {
 
     @Test("the targets are AMD's: two-digit decimal levels, FMC first and eight bytes of identifier on Turin")
     func layout() {
-        let digits = "0104070a0d101316191c1f2225282b2e3134373a3d404346494c4f5255585b5e6164676a6d707376797c7f8285888b8e9194979a9da0"
+        let digits =
+            "0104070a0d101316191c1f2225282b2e3134373a3d404346494c4f5255585b5e6164676a6d707376797c7f8285888b8e9194979a9da0"
             + "a3a6a9acafb2b5b8bbbe"
         #expect(
             KeyDistributionRequest.endorsement(.milan, chip: knownChip, tcb: milanTCB).target
@@ -40,9 +42,15 @@ struct RequestTests {
         ("http://localhost:1234/vcek/v1/Milan/crl", "/vcek/v1/Milan/crl"),
         ("/vcek/v1/Mil%61n/cert%5Fchain", "/vcek/v1/Milan/cert_chain"),
         ("/vcek/v1/Milan/crl?", "/vcek/v1/Milan/crl"),
-        ("\(turin)?ucodeSPL=7&fmcSPL=001", "/vcek/v1/Turin/0123456789abcdef?fmcSPL=01&blSPL=00&teeSPL=00&snpSPL=00&ucodeSPL=07"),
+        (
+            "\(turin)?ucodeSPL=7&fmcSPL=001",
+            "/vcek/v1/Turin/0123456789abcdef?fmcSPL=01&blSPL=00&teeSPL=00&snpSPL=00&ucodeSPL=07"
+        ),
         (turin, "/vcek/v1/Turin/0123456789abcdef?fmcSPL=00&blSPL=00&teeSPL=00&snpSPL=00&ucodeSPL=00"),
-        ("/vcek/v1/Turin/0123456789ABCDEF?blSPL=255", "/vcek/v1/Turin/0123456789abcdef?fmcSPL=00&blSPL=255&teeSPL=00&snpSPL=00&ucodeSPL=00"),
+        (
+            "/vcek/v1/Turin/0123456789ABCDEF?blSPL=255",
+            "/vcek/v1/Turin/0123456789abcdef?fmcSPL=00&blSPL=255&teeSPL=00&snpSPL=00&ucodeSPL=00"
+        ),
     ]
 
     @Test("other spellings of the same are accepted", arguments: accepted)
@@ -51,7 +59,8 @@ struct RequestTests {
     }
 
     static let refused: [(String, Int)] = [
-        ("", 400), ("*", 400), ("vcek/v1/Milan/crl", 400), ("localhost:443", 400), ("http://", 400), ("http://host", 400),
+        ("", 400), ("*", 400), ("vcek/v1/Milan/crl", 400), ("localhost:443", 400), ("http://", 400),
+        ("http://host", 400),
         ("/vcek/v1/Milan/crl#top", 400), ("/vcek/v1/Milan/cr%", 400), ("/vcek/v1/Milan/cr%6", 400),
         ("/vcek/v1/Milan/cr%zz", 400), ("/vcek/v1/Milan/%ff", 400), ("/", 404), ("//", 404), ("/vcek", 404),
         ("/vcek/v1/Milan", 404), ("/vcek/v1/Milan/", 400), ("/vcek/v2/Milan/crl", 404), ("/VCEK/v1/Milan/crl", 404),

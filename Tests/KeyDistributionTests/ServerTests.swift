@@ -38,8 +38,10 @@ struct ServerTests {
     @Test("404 for a chip that is not known, and it is not remembered")
     func unknownChip() throws {
         try withServer { server throws in
-            let target = KeyDistributionRequest.endorsement(.milan, chip: KeyDistributionTests.unknownChip, tcb: milanTCB)
-                .target
+            let target = KeyDistributionRequest.endorsement(
+                .milan, chip: KeyDistributionTests.unknownChip, tcb: milanTCB
+            )
+            .target
             #expect(try sendRaw(get(target), to: server.port).status == 404)
             #expect(try sendRaw(get(target), to: server.port).status == 404)
             #expect(server.counts.documentsMade == 0)
@@ -129,7 +131,9 @@ struct ServerTests {
                 return port == server.port
             }
         }
-        #expect(throws: KeyDistributionServerError.port(65_536)) { try KeyDistributionServer(port: 65_536) { _ in nil } }
+        #expect(throws: KeyDistributionServerError.port(65_536)) {
+            try KeyDistributionServer(port: 65_536) { _ in nil }
+        }
         #expect(throws: KeyDistributionServerError.port(-1)) { try KeyDistributionServer(port: -1) { _ in nil } }
     }
 

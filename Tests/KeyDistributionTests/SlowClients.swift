@@ -24,7 +24,8 @@ func sendSlowly(_ bytes: [UInt8], every pause: TimeAmount, to port: Int) throws 
     let end = NIODeadline.now() + .seconds(5)
     var index = 0
     while NIODeadline.now() < end {
-        guard channel.isActive, (try? channel.writeAndFlush(ByteBuffer(bytes: [bytes[index % bytes.count]])).wait()) != nil
+        guard channel.isActive,
+            (try? channel.writeAndFlush(ByteBuffer(bytes: [bytes[index % bytes.count]])).wait()) != nil
         else { return true }
         index += 1
         try channel.eventLoop.scheduleTask(in: pause) {}.futureResult.wait()
@@ -32,14 +33,12 @@ func sendSlowly(_ bytes: [UInt8], every pause: TimeAmount, to port: Int) throws 
     return false
 }
 
-/// Sends a text without reading anything, and waits until the other side ends the connection, ten seconds at most.
-func sendWithoutReading(_ text: String, to port: Int) throws {
+/// Sends a text without reading anything, and keeps the connection for some time.
+func sendWithoutReading(_ text: String, to port: Int, for time: TimeAmount) throws {
     let channel = try ClientBootstrap(group: NIOSingletons.posixEventLoopGroup)
         .channelOption(.autoRead, value: false)
         .connect(host: "127.0.0.1", port: port).wait()
-    defer { try? channel.close().wait() }
-    let sent = channel.writeAndFlush(ByteBuffer(string: text))
-    let timer = channel.eventLoop.scheduleTask(in: .seconds(10)) { channel.close(promise: nil) }
-    try? sent.wait()
-    timer.cancel()
+    channel.writeAndFlush(ByteBuffer(string: text), promise: nil)
+    try channel.eventLoop.scheduleTask(in: time) {}.futureResult.wait()
+    try? channel.close().wait()
 }

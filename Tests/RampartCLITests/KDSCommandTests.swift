@@ -30,7 +30,9 @@ struct KDSCommandTests {
         return try makeReport(request).artifacts
     }
 
-    @Test("a report of version 2 is judged with what the server has, under its own product", arguments: ProductName.allCases)
+    @Test(
+        "a report of version 2 is judged with what the server has, under its own product",
+        arguments: ProductName.allCases)
     func verifies(_ product: ProductName) throws {
         let artifacts = try make(product)
         try withServer { server throws in
@@ -96,7 +98,8 @@ struct KDSCommandTests {
     }
 
     static let refusals: [([String], String)] = [
-        (["kds", "serve", "--port", "65536"], "65536 is not a port"), (["kds", "serve", "--port=-1"], "-1 is not a port"),
+        (["kds", "serve", "--port", "65536"], "65536 is not a port"),
+        (["kds", "serve", "--port=-1"], "-1 is not a port"),
         (["kds", "serve", "--fault", "418"], "--fault 418: the fault \"418\" is unknown"),
         (["kds", "serve", "--fault", "500:often"], "every-N, first-N or a probability"),
         (["kds", "serve", "--revoke", "vcek"], "Use ark, ask or asvk"), (["kds", "serve", "--chip-seed", "x"], "x"),
@@ -133,6 +136,8 @@ struct KDSCommandTests {
         #expect(line.filter { $0 == "\n" }.count == 1 && line.hasSuffix("\n"))
         let chip = try make(.turin).report[0x1a0..<0x1a8]
         #expect(line.contains("{\"product\":\"Turin\",\"hwid\":\"\(hexadecimal(Array(chip)))\"}"))
-        #expect(command.farewell(server.counts, "SIGTERM") == #"{"signal":"SIGTERM","requests":0,"answers":{},"faults":0,"documentsMade":0}"# + "\n")
+        #expect(
+            command.farewell(server.counts, "SIGTERM")
+                == #"{"signal":"SIGTERM","requests":0,"answers":{},"faults":0,"documentsMade":0}"# + "\n")
     }
 }

@@ -129,7 +129,9 @@ private final class ReplyHandler: ChannelInboundHandler {
 
     /// A number of seconds; a date, the other form of Retry-After, is not read.
     private static func seconds(_ text: String) -> Int? {
-        guard (1...9).contains(text.utf8.count), text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+        guard (1...9).contains(text.utf8.count), text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
+            return nil
+        }
         return Int(text)
     }
 }

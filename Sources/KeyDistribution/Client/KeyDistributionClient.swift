@@ -51,7 +51,9 @@ public struct KeyDistributionClient: Sendable {
         } catch {
             throw self.error(.certificate(error), request, attempts: attempts)
         }
-        guard certificates.count == 2 else { throw error(.chainLength(certificates.count), request, attempts: attempts) }
+        guard certificates.count == 2 else {
+            throw error(.chainLength(certificates.count), request, attempts: attempts)
+        }
         return (ark: certificates[1], intermediate: certificates[0])
     }
 

@@ -85,7 +85,8 @@ extension KeyDistributionFailure: CustomStringConvertible {
         case .notHTTP: "the answer is not HTTP"
         case .tooLarge: "the answer is larger than any certificate or list"
         case .status(let status): "the server answered \(Self.name(status))"
-        case .pauseTooLong(let seconds): "the server answered 429 (too many requests) and asks for \(seconds) s of pause"
+        case .pauseTooLong(let seconds):
+            "the server answered 429 (too many requests) and asks for \(seconds) s of pause"
         case .certificate(let error): "the document is not what was asked for: \(error)"
         case .chainLength(let count): "the chain has \(count) certificates, not an intermediate one and a root"
         }

@@ -18,7 +18,8 @@ extension KeyDistributionRequest {
             throw .unknown("there is nothing under this path")
         }
         guard let product = AttestationProduct(rawValue: segments[2]) else {
-            throw .unknown("the product is unknown: \(AttestationProduct.allCases.map(\.rawValue).joined(separator: ", "))")
+            throw .unknown(
+                "the product is unknown: \(AttestationProduct.allCases.map(\.rawValue).joined(separator: ", "))")
         }
         switch (segments[3], kind) {
         case ("cert_chain", _):
@@ -46,7 +47,8 @@ extension KeyDistributionRequest {
         }
         var chip = [UInt8](repeating: 0, count: 64)
         for index in 0..<byteCount {
-            guard let high = RequestTarget.digit(digits[2 * index]), let low = RequestTarget.digit(digits[2 * index + 1])
+            guard let high = RequestTarget.digit(digits[2 * index]),
+                let low = RequestTarget.digit(digits[2 * index + 1])
             else { throw .malformed("the chip's identifier is not hexadecimal") }
             chip[index] = high << 4 | low
         }

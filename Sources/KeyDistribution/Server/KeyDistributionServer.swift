@@ -89,8 +89,7 @@ public final class KeyDistributionServer: Sendable {
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let pipeline = channel.pipeline.syncOperations
-                    // A client that does not take its answers is not read from.
-                    try pipeline.addHandler(BackPressureHandler())
+                    // With the pipelining handler, nothing is read while an answer is owed.
                     try pipeline.configureHTTPServerPipeline(
                         withEncoderConfiguration: HTTPResponseEncoder.Configuration(),
                         withDecoderLimitConfiguration: bounds)

@@ -132,11 +132,26 @@ final class RequestHandler: ChannelInboundHandler {
         context.write(wrapOutboundOut(.head(head)), promise: nil)
         var body = answer.body
         if isTruncated { body = body.getSlice(at: body.readerIndex, length: body.readableBytes / 2) ?? body }
-        if request.method != .HEAD { context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil) }
-        guard !isTruncated else {
-            context.flush()
-            return context.close(promise: nil)
+        let isTaken = context.eventLoop.makePromise(of: Void.self)
+        if request.method == .HEAD {
+            isTaken.succeed()
+        } else {
+            context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: isTaken)
         }
+        if isTruncated {
+            context.flush()
+            context.close(promise: nil)
+        } else if context.channel.isWritable {
+            finish(context, isLast: isLast)
+        } else {
+            // The next request, which may be here already, waits until the client has taken this answer.
+            context.flush()
+            isTaken.futureResult.assumeIsolated().whenSuccess { self.finish(context, isLast: isLast) }
+        }
+    }
+
+    private func finish(_ context: ChannelHandlerContext, isLast: Bool) {
+        guard isActive else { return }
         context.writeAndFlush(wrapOutboundOut(.end(nil))).assumeIsolated().whenComplete { _ in
             self.lastProgress = .now()
             if isLast, self.isActive { context.close(promise: nil) }

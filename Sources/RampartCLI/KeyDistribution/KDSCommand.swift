@@ -125,7 +125,8 @@ extension FaultRule {
 
 extension CertificateRole {
     fileprivate init(revocable: String) throws {
-        guard let role = [CertificateRole.ark, .ask, .asvk].first(where: { $0.rawValue.lowercased() == revocable }) else {
+        guard let role = [CertificateRole.ark, .ask, .asvk].first(where: { $0.rawValue.lowercased() == revocable })
+        else {
             throw CommandFailure.usage("--revoke \(revocable): no list names it. Use ark, ask or asvk.")
         }
         self = role
