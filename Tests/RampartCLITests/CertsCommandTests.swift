@@ -8,27 +8,37 @@ import Testing
 
 @Suite("rampart certs")
 struct CertsCommandTests {
-    @Test("the certificates of a chip verify, name its TCB and id, and are the same each time", arguments: ProductName.allCases)
+    @Test(
+        "the certificates of a chip verify, name its TCB and id, and are the same each time",
+        arguments: ProductName.allCases)
     func make(_ product: ProductName) throws {
         try withFolder { folder in
-            let arguments = ["certs", "make", "--product", product.rawValue, "--chip-seed", "5", "--tcb", "bl=2,snp=7,ucode=200"]
+            let arguments = [
+                "certs", "make", "--product", product.rawValue, "--chip-seed", "5", "--tcb", "bl=2,snp=7,ucode=200",
+            ]
             let first = RampartCommand.execute(arguments + ["--out", "\(folder)/a"])
-            #expect(first.status == .good && first.output.contains("boot loader 2, TEE 0, SNP firmware 7, microcode 200"))
+            #expect(
+                first.status == .good && first.output.contains("boot loader 2, TEE 0, SNP firmware 7, microcode 200"))
             #expect(RampartCommand.execute(arguments + ["--encoding", "der", "--out", "\(folder)/b"]).status == .good)
             let pem = try #require(Certificate.all(contents: readFile("\(folder)/a/vcek.pem", limit: 1 << 16)).first)
             let der = try readFile("\(folder)/b/vcek.der", limit: 1 << 16)
             #expect(pem.der == der)
             let id = try #require(pem.endorsement.hardwareID)
             #expect(id.count == product.line.chipIDByteCount && first.output.contains(hexadecimal(id)))
-            #expect(pem.endorsement.patchLevels[1] == 2 && pem.endorsement.patchLevels[3] == 7 && pem.endorsement.patchLevels[8] == 200)
+            #expect(
+                pem.endorsement.patchLevels[1] == 2 && pem.endorsement.patchLevels[3] == 7
+                    && pem.endorsement.patchLevels[8] == 200)
             for name in ["a", "b"] {
                 let verdict = RampartCommand.execute(["certs", "verify", "\(folder)/\(name)"])
                 #expect(verdict.status == .good && verdict.output.contains("Rampart's TEST root"), "\(verdict)")
             }
-            #expect(RampartCommand.execute(["certs", "verify", "\(folder)/a", "--require-amd-root"]).status == .violation)
+            #expect(
+                RampartCommand.execute(["certs", "verify", "\(folder)/a", "--require-amd-root"]).status == .violation)
             let late = RampartCommand.execute(["certs", "verify", "\(folder)/a", "--at", "2050-01-01"])
             #expect(late.status == .violation && late.output.contains("the ARK certificate expired on 2048-12-31"))
-            #expect(RampartCommand.execute(["certs", "verify", "--json", "\(folder)/a"]).output.contains("\"root\": \"test\""))
+            #expect(
+                RampartCommand.execute(["certs", "verify", "--json", "\(folder)/a"]).output.contains(
+                    "\"root\": \"test\""))
         }
     }
 
@@ -44,11 +54,15 @@ struct CertsCommandTests {
             #expect(Array(bytes[96..<(96 + ark.der.count)]) == ark.der)
             #expect(hexadecimal(Array(bytes.prefix(16))) == "c0b406a4a803495297433fb6014cd0ae")
             for encoding in ["pem", "der"] {
-                #expect(RampartCommand.execute(["certs", "export", encoding, "\(folder)/t", "\(folder)/\(encoding)"]).status == .good)
+                #expect(
+                    RampartCommand.execute(["certs", "export", encoding, "\(folder)/t", "\(folder)/\(encoding)"]).status
+                        == .good)
                 let names = try listFolder("\(folder)/\(encoding)")
                 #expect(names == ["ark.\(encoding)", "ask.\(encoding)", "vcek.\(encoding)"])
             }
-            let same = try readFile("\(folder)/pem/vcek.pem", limit: 1 << 16) == readFile("\(folder)/a/vcek.pem", limit: 1 << 16)
+            let same =
+                try readFile("\(folder)/pem/vcek.pem", limit: 1 << 16)
+                == readFile("\(folder)/a/vcek.pem", limit: 1 << 16)
             #expect(same)
         }
     }
@@ -59,7 +73,8 @@ struct CertsCommandTests {
             var table = CertificateTable()
             table[.ark] = [1, 2, 3]
             for (contents, words) in [
-                (table.encoded, "(ARK): the text holds no PEM block"), (Array(table.encoded.prefix(24)), "no terminating entry"),
+                (table.encoded, "(ARK): the text holds no PEM block"),
+                (Array(table.encoded.prefix(24)), "no terminating entry"),
                 ([UInt8](), "no terminating entry"),
             ] {
                 try writeFile("\(folder)/t", contents)
@@ -91,7 +106,8 @@ struct CertsCommandTests {
     /// Arguments of `rampart certs`, and a part of the message.
     static let refusals: [([String], String)] = [
         (["make"], "--out"), (["make", "--out", "x", "--product", "naples"], "milan, genoa"),
-        (["make", "--out", "x", "--tcb", "fmc"], "Write bl=3"), (["make", "--out", "x", "--encoding", "txt"], "Use pem or der"),
+        (["make", "--out", "x", "--tcb", "fmc"], "Write bl=3"),
+        (["make", "--out", "x", "--encoding", "txt"], "Use pem or der"),
         (["make", "--out", "x", "--tcb", "0x0000ff0000000000"], "reserved bits"),
         (["verify", "/nonexistent"], "cannot open"), (["import", "/nonexistent", "t"], "cannot open"),
         (["export", "txt", "a", "b"], "Use pem or der"), (["export", "pem", "/nonexistent", "b"], "cannot open"),

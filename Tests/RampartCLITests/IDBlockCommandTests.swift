@@ -28,7 +28,8 @@ private enum Owner {
 
         """
     /// The coordinates of the ID key, from its PEM: big-endian.
-    static let idKeyX = "3dfd143939284e53cecd385b779def0e10cb94a6a77dde0840784025474dbc70b5dbd4705028277788445f0b58e134a1"
+    static let idKeyX =
+        "3dfd143939284e53cecd385b779def0e10cb94a6a77dde0840784025474dbc70b5dbd4705028277788445f0b58e134a1"
 
     static let digest: String = {
         let launch = RampartCommand.execute(["launch", "--json"])
@@ -70,7 +71,8 @@ struct IDBlockCommandTests {
             #expect(lines[1].hasPrefix("id_key_hash: ") && lines[2].hasPrefix("author_key: "))
             let texts = lines[0].split(separator: ",").map { String($0.split(separator: "=", maxSplits: 1)[1]) }
             let block = try #require(bytes(base64: texts[0]))
-            let expected = Owner.digest + String(repeating: "0a", count: 16) + String(repeating: "0b", count: 16)
+            let expected =
+                Owner.digest + String(repeating: "0a", count: 16) + String(repeating: "0b", count: 16)
                 + "01000000" + "01020000" + "0100030000000000"
             #expect(hexadecimal(block) == expected)
             let authentication = try #require(bytes(base64: texts[1]))
@@ -111,7 +113,8 @@ struct IDBlockCommandTests {
             #expect(report.authorKeyEnabled == author)
             #expect(signed.output.contains("id_key_hash: \(base64(report.idKeyDigest))\n"))
             if author { #expect(signed.output.contains("author_key: \(base64(report.authorKeyDigest))\n")) }
-            let digests = ["--id-key-digest", hexadecimal(report.idKeyDigest)]
+            let digests =
+                ["--id-key-digest", hexadecimal(report.idKeyDigest)]
                 + (author ? ["--author-key-digest", hexadecimal(report.authorKeyDigest)] : [])
             let verify = ["report", "verify", "\(folder)/report.bin", "--certs", folder, "--min-svn", "3"] + digests
             #expect(RampartCommand.execute(verify).status == .good)
@@ -124,7 +127,8 @@ struct IDBlockCommandTests {
         ("policy", true, 0x58, "POLICY_FAILURE"), ("reserved policy bit", true, 0x5f, "POLICY_FAILURE"),
         ("family id", true, 0x30, "BAD_SIGNATURE"), ("image id", true, 0x4f, "BAD_SIGNATURE"),
         ("version", true, 0x50, "BAD_SIGNATURE"), ("guest SVN", true, 0x54, "BAD_SIGNATURE"),
-        ("ID key's algorithm", false, 0x000, "INVALID_PARAM"), ("author key's algorithm", false, 0x005, "INVALID_PARAM"),
+        ("ID key's algorithm", false, 0x000, "INVALID_PARAM"),
+        ("author key's algorithm", false, 0x005, "INVALID_PARAM"),
         ("block's r", false, 0x040, "BAD_SIGNATURE"), ("block's s", false, 0x088, "BAD_SIGNATURE"),
         ("r above 384 bits", false, 0x070, "BAD_SIGNATURE"), ("ID key's curve", false, 0x240, "BAD_SIGNATURE"),
         ("ID key's x", false, 0x244, "BAD_SIGNATURE"), ("ID key's y", false, 0x28c, "BAD_SIGNATURE"),
@@ -144,7 +148,9 @@ struct IDBlockCommandTests {
             try writeFile(path, contents)
             let outcome = Self.launch(folder)
             #expect(outcome.status == .violation && outcome.output.isEmpty)
-            #expect(outcome.diagnostics.contains("KVM_SEV_SNP_LAUNCH_FINISH") && outcome.diagnostics.contains(status), "\(outcome.diagnostics)")
+            #expect(
+                outcome.diagnostics.contains("KVM_SEV_SNP_LAUNCH_FINISH") && outcome.diagnostics.contains(status),
+                "\(outcome.diagnostics)")
         }
     }
 
@@ -162,7 +168,9 @@ struct IDBlockCommandTests {
         try withFile(Array("no key".utf8)) { path in
             let arguments = ["id-block", "--measurement", Owner.digest, "--idkey", path]
             let outcome = RampartCommand.execute(arguments)
-            #expect(outcome.status == .usage && outcome.diagnostics.contains("\(path): the ID key is no PEM private key on P-384"))
+            #expect(
+                outcome.status == .usage
+                    && outcome.diagnostics.contains("\(path): the ID key is no PEM private key on P-384"))
         }
         let missing = RampartCommand.execute(["id-block", "--measurement", Owner.digest, "--idkey", "/nonexistent"])
         #expect(missing.status == .usage && missing.diagnostics.contains("cannot open"))

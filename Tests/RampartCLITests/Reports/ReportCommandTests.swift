@@ -29,7 +29,8 @@ struct ReportCommandTests {
             ])
             #expect(verdict.status == .good, "\(verdict)")
             #expect(verdict.output.hasPrefix("VERIFIED"))
-            #expect(verdict.output.contains("Rampart's TEST root") && verdict.output.contains("\(product.line.rawValue)\n"))
+            #expect(
+                verdict.output.contains("Rampart's TEST root") && verdict.output.contains("\(product.line.rawValue)\n"))
             let report = try AttestationReport(decoding: readReport("\(folder)/report.bin"))
             #expect(report.version.rawValue == UInt32(version) && report.signingKey == (vlek ? .vlek : .vcek))
             #expect(report.processor?.product == (version == 2 ? nil : product.line))
@@ -54,7 +55,8 @@ struct ReportCommandTests {
                 RampartCommand.execute(["report", "verify", "\(folder)/report.bin", "--certs", folder] + options)
             }
             let good = verify(
-                "--report-data", "c0ffee", "--host-data", "0102", "--vmpl", "2", "--measurement", digest, "--min-svn", "0",
+                "--report-data", "c0ffee", "--host-data", "0102", "--vmpl", "2", "--measurement", digest, "--min-svn",
+                "0",
                 "--min-tcb", "bl=9,tee=0,snp=23,ucode=72", "--forbid-migration")
             #expect(good.status == .good, "\(good)")
             let both = verify("--report-data", "c0ffef", "--vmpl", "1")
@@ -86,7 +88,8 @@ struct ReportCommandTests {
         try withFolder { folder in
             let masked = ["report", "make", "--vlek", "--mask-chip-id", "--mask-chip-key", "--out", folder]
             #expect(RampartCommand.execute(masked).output.contains("verify it with"))
-            #expect(RampartCommand.execute(["report", "verify", "\(folder)/report.bin", "--certs", folder]).status == .good)
+            #expect(
+                RampartCommand.execute(["report", "verify", "\(folder)/report.bin", "--certs", folder]).status == .good)
             let debug = ["report", "make", "--guest-policy", "0xb0000", "--out", folder]
             #expect(RampartCommand.execute(debug).status == .good)
             // The VLEK and its issuer are gone: what is there belongs to the last report.
@@ -96,7 +99,8 @@ struct ReportCommandTests {
             #expect(RampartCommand.execute(allowed).status == .good)
             let asked = ["report", "make", "--vlek", "--ask-vcek", "--out", folder]
             #expect(RampartCommand.execute(asked).status == .good)
-            #expect(RampartCommand.execute(["report", "verify", "\(folder)/report.bin", "--certs", folder]).status == .good)
+            #expect(
+                RampartCommand.execute(["report", "verify", "\(folder)/report.bin", "--certs", folder]).status == .good)
         }
     }
 
@@ -132,11 +136,13 @@ struct ReportCommandTests {
             _ = RampartCommand.execute(["certs", "make"] + others)
             try writeFile("\(folder)/a.cer", readFile("\(folder)/other/vcek.der", limit: 1 << 16))
             try writeFile("\(folder)/notes.txt", Array("no certificate".utf8))
-            #expect(RampartCommand.execute(["report", "verify", "\(folder)/report.bin", "--certs", folder]).status == .good)
+            #expect(
+                RampartCommand.execute(["report", "verify", "\(folder)/report.bin", "--certs", folder]).status == .good)
             let table = "\(folder)/table.bin"
             for name in ["a.cer", "vcek.pem"] { try removeFile("\(folder)/\(name)") }
             #expect(RampartCommand.execute(["certs", "import", folder, table]).status == .good)
-            #expect(RampartCommand.execute(["report", "verify", "\(folder)/report.bin", "--certs", table]).status == .good)
+            #expect(
+                RampartCommand.execute(["report", "verify", "\(folder)/report.bin", "--certs", table]).status == .good)
         }
     }
 
@@ -144,10 +150,15 @@ struct ReportCommandTests {
     func json() throws {
         try withFolder { folder in
             let made = RampartCommand.execute(["report", "make", "--json", "--tamper", "measurement", "--out", folder])
-            #expect(made.output.contains("\"tamper\": \"measurement\"") && made.output.contains("\"mustBeRefused\": true"))
-            let verdict = RampartCommand.execute(["report", "verify", "\(folder)/report.bin", "--certs", folder, "--json"])
+            #expect(
+                made.output.contains("\"tamper\": \"measurement\"") && made.output.contains("\"mustBeRefused\": true"))
+            let verdict = RampartCommand.execute([
+                "report", "verify", "\(folder)/report.bin", "--certs", folder, "--json",
+            ])
             #expect(verdict.status == .violation && verdict.output.hasPrefix("{\n  \"good\": false,"))
-            #expect(verdict.output.contains("\"the report's signature is wrong\"") && verdict.output.contains("\"root\": \"test\""))
+            #expect(
+                verdict.output.contains("\"the report's signature is wrong\"")
+                    && verdict.output.contains("\"root\": \"test\""))
             #expect(verdict.output.contains("\"bootLoader\": 9"))
         }
     }
@@ -155,7 +166,9 @@ struct ReportCommandTests {
     @Test("show says every field in words, of raw bytes and of hexadecimal digits")
     func show() throws {
         try withFolder { folder in
-            _ = RampartCommand.execute(["report", "make", "--report-version", "5", "--product", "turin", "--out", folder])
+            _ = RampartCommand.execute([
+                "report", "make", "--report-version", "5", "--product", "turin", "--out", folder,
+            ])
             let raw = try readFile("\(folder)/report.bin", limit: 4096)
             let shown = RampartCommand.execute(["report", "show", "\(folder)/report.bin"])
             #expect(shown.status == .good)
@@ -167,12 +180,17 @@ struct ReportCommandTests {
                 "agent's id       no migration agent\n", "now              mitigations 0x0\n",
             ] { #expect(shown.output.contains(words), "\(words)") }
             let digits = hexadecimal(raw)
-            for text in [digits, "0x" + digits + "\n", digits.uppercased().enumerated().map { $0 % 64 == 0 ? "\n\($1)" : "\($1)" }.joined()] {
+            for text in [
+                digits, "0x" + digits + "\n",
+                digits.uppercased().enumerated().map { $0 % 64 == 0 ? "\n\($1)" : "\($1)" }.joined(),
+            ] {
                 try writeFile("\(folder)/report.hex", Array(text.utf8))
                 #expect(RampartCommand.execute(["report", "show", "\(folder)/report.hex"]) == shown)
             }
             let json = RampartCommand.execute(["report", "show", "--json", "\(folder)/report.bin"]).output
-            #expect(json.contains("\"fmc\": 1") && json.contains("\"product\": \"Turin\"") && json.contains("\"signingKey\": \"vcek\""))
+            #expect(
+                json.contains("\"fmc\": 1") && json.contains("\"product\": \"Turin\"")
+                    && json.contains("\"signingKey\": \"vcek\""))
             try writeFile("\(folder)/short", Array(raw.dropLast()))
             let short = RampartCommand.execute(["report", "show", "\(folder)/short"])
             #expect(short.status == .violation && short.diagnostics.contains("1183 bytes, not 1184"))
@@ -229,7 +247,10 @@ struct ReportCommandTests {
             ("2024-02-29", 1_709_164_800),
         ]
         for (text, seconds) in good { #expect(CertificateTime(parsing: text)?.secondsSince1970 == seconds, "\(text)") }
-        for text in ["", "-1", "2026-6-1", "2026-06-01T12:30:05", "2026-06-01T24:00:00Z", "2025-02-29", "2026-13-01", "2026-06-01TZ", "２０２６-06-01"] {
+        for text in [
+            "", "-1", "2026-6-1", "2026-06-01T12:30:05", "2026-06-01T24:00:00Z", "2025-02-29", "2026-13-01",
+            "2026-06-01TZ", "２０２６-06-01",
+        ] {
             #expect(CertificateTime(parsing: text) == nil, "\(text)")
         }
         #expect(CertificateTime.now > CertificateTime(year: 2025, month: 1, day: 1))

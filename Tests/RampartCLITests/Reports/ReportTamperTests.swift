@@ -14,7 +14,10 @@ struct ReportTamperTests {
         #expect(names.count >= 40 && Set(names).count == names.count)
         let list = RampartCommand.execute(["report", "make", "--tamper", "list"])
         #expect(list.status == .good && list.output.split(separator: "\n").count == names.count)
-        for name in ["measurement", "signature-r", "cert-chip-id", "cert-expired", "ask-swapped", "ask-revoked", "version-6", "trailing-bytes", "product"] {
+        for name in [
+            "measurement", "signature-r", "cert-chip-id", "cert-expired", "ask-swapped", "ask-revoked", "version-6",
+            "trailing-bytes", "product",
+        ] {
             #expect(names.contains(name), "\(name)")
         }
     }

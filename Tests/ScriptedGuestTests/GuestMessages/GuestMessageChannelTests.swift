@@ -54,7 +54,9 @@ struct GuestMessageChannelTests {
         for number in [1, 3, 5] as [UInt64] {
             let page = try channel.seal(.tscInfoRequest, [UInt8](repeating: 0, count: 0x80))
             #expect(GuestMessageHeader(decoding: page).sequenceNumber == number)
-            #expect(throws: GuestMessageError.answerPending) { try channel.seal(.tscInfoRequest, [UInt8](repeating: 0, count: 16)) }
+            #expect(throws: GuestMessageError.answerPending) {
+                try channel.seal(.tscInfoRequest, [UInt8](repeating: 0, count: 16))
+            }
             let reply = try answer(to: page, [UInt8](repeating: 9, count: 32))
             #expect(try channel.open(reply) == [UInt8](repeating: 9, count: 32))
             #expect(channel.sequenceNumber == number + 1)
@@ -126,7 +128,9 @@ struct GuestMessageChannelTests {
         #expect(throws: error, "\(name)") { try channel.open(reply) }
         #expect(!channel.isOpen)
         #expect(throws: GuestMessageError.closed) { try channel.open(good) }
-        #expect(throws: GuestMessageError.closed) { try channel.seal(.reportRequest, [UInt8](repeating: 0, count: 0x60)) }
+        #expect(throws: GuestMessageError.closed) {
+            try channel.seal(.reportRequest, [UInt8](repeating: 0, count: 0x60))
+        }
     }
 
     @Test("what cannot be sent is refused, and costs no number")
@@ -163,13 +167,17 @@ struct GuestMessageChannelTests {
         for (offset, value) in [(4, UInt8(0xa1)), (6, 1)] {
             var bad = payload
             bad[offset] = value
-            #expect(throws: GuestMessageError.payload(.reportRequest.response)) { try ReportResponseMessage(decoding: bad) }
+            #expect(throws: GuestMessageError.payload(.reportRequest.response)) {
+                try ReportResponseMessage(decoding: bad)
+            }
         }
         #expect(throws: GuestMessageError.payload(.reportRequest.response)) {
             try ReportResponseMessage(decoding: Array(payload.dropLast()))
         }
         payload[0] = 0x27
         #expect(throws: GuestMessageError.refused(.invalidKey)) { try ReportResponseMessage(decoding: payload) }
-        #expect(throws: GuestMessageError.payload(.reportRequest.response)) { try ReportResponseMessage(decoding: [0x27]) }
+        #expect(throws: GuestMessageError.payload(.reportRequest.response)) {
+            try ReportResponseMessage(decoding: [0x27])
+        }
     }
 }

@@ -13,7 +13,8 @@ import Testing
 struct GuestRequestTests {
     static func guest() throws -> AttestedGuest {
         let plan = try LaunchPlan(
-            image: BundledImage.image, configuration: LaunchConfiguration(signature: CPUSignature(rawValue: Product.genoa.signature)))
+            image: BundledImage.image,
+            configuration: LaunchConfiguration(signature: CPUSignature(rawValue: Product.genoa.signature)))
         return try AttestedGuest(plan)
     }
 
@@ -50,7 +51,9 @@ struct GuestRequestTests {
         #expect(try guest.report(ReportRequestMessage(vmpl: 1), vmpck: 1).count == 1184)
     }
 
-    @Test("snpguest's case: a report under VMPCK1; the same message again is 1D, a bad tag 0B, and neither moves the sequence")
+    @Test(
+        "snpguest's case: a report under VMPCK1; the same message again is 1D, a bad tag 0B, and neither moves the sequence"
+    )
     func replay() throws {
         let guest = try Self.guest()
         var channel = try GuestMessageChannel(vmpck: 1, secrets: guest.secrets)
