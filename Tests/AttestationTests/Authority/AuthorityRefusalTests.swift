@@ -42,7 +42,7 @@ struct AuthorityRefusalTests {
         Refusal(testDescription: "reserved levels of Milan", cause: .reservedTCB(1 << 16), tcb: reserved),
         Refusal(
             testDescription: "reserved levels of Turin", cause: .reservedTCB(1 << 32), product: .turin,
-            tcb: TCBVersion(rawValue: 0xff_0000_01ff_ffff_ff & ~0xff_ffff_ff | 1 << 32 | 0xff << 56)),
+            tcb: TCBVersion(rawValue: 0xff00_0001_ffff_ffff)),
         Refusal(
             testDescription: "reserved levels of a VLEK", cause: .reservedTCB(1 << 16), tcb: reserved, provider: ""),
         Refusal(testDescription: "no chip", cause: .chipIdentifier(byteCount: 0, product: .milan), chip: []),
