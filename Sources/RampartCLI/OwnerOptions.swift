@@ -27,7 +27,8 @@ struct OwnerOptions: ParsableArguments {
 
     /// What the options say; reads the files.
     ///
-    /// - Throws: in check order: `CommandFailure` when only one of block and authentication is given; `InputError` for each
+    /// - Throws: in check order: `CommandFailure` when only one of block and authentication is given; `InputError` for
+    ///   each
     func request() throws -> OwnerRequest {
         var request = OwnerRequest()
         request.policy = policy

@@ -7,16 +7,16 @@ internal import Scheduling
 extension VirtualMachine {
     /// Hands a sealed request to firmware and the sealed answer back to the guest.
     ///
-    /// Firmware never sees the guest's own pages: the request is copied to a page of the host, and the answer is written to a
-    /// page that is made firmware's for the time of the command, reclaimed and copied out.
+    /// Firmware never sees the guest's own pages: the request is copied to a page of the host, and the answer is
+    /// written to a page that is made firmware's for the time of the command, reclaimed and copied out.
     ///
     /// - Parameters:
     ///   - request: the guest's shared page with the request
     ///   - response: the guest's shared page for the answer
     /// - Spec: Linux: `snp_handle_guest_req()`; GHCB SNP_GUEST_REQUEST
-    /// - Throws: in check order: EIO (dead), EINVAL (not launched; a page that is not aligned; both the same), EIO (the request
-    ///   cannot be read), ENOMEM, EIO with the firmware's status, EIO (the answer's page does not come back: it is leaked),
-    ///   EIO (the answer cannot be written)
+    /// - Throws: in check order: EIO (dead), EINVAL (not launched; a page that is not aligned; both the same), EIO (the
+    ///   request cannot be read), ENOMEM, EIO with the firmware's status, EIO (the answer's page does not come back: it
+    ///   is leaked), EIO (the answer cannot be written)
     public func snpGuestRequest(_ request: GPA, response: GPA) throws(SEVCommandError) {
         try checkAliveForSEV()
         try slotsLock.withLock { () throws(SEVCommandError) in

@@ -6,8 +6,8 @@ internal import SNPArchitecture
 extension CertificateBundle {
     /// Finds and verifies the chain for a report, with the revocation list of its root if there is one.
     ///
-    /// Of several certificates of chips the one that fits the report best is taken. A missing certificate whose file cannot be
-    /// read is reported as that.
+    /// Of several certificates of chips the one that fits the report best is taken. A missing certificate whose file
+    /// cannot be read is reported as that.
     ///
     /// - Throws: `AttestationError`, as `EndorsementChain(finding:)`
     func chain(

@@ -38,8 +38,8 @@ public struct CertificateBundle: Sendable {
 
     /// Reads a folder's files, or one file: certificates in PEM or DER, revocation lists, tables of certificates.
     ///
-    /// In a folder a file counts if its name ends as those of certificates do, or if certificates are in it; all else is passed
-    /// over.
+    /// In a folder a file counts if its name ends as those of certificates do, or if certificates are in it; all else
+    /// is passed over.
     ///
     /// - Throws: `FileError`
     public init(path: String) throws(FileError) {

@@ -24,8 +24,8 @@ public struct CertificateMove: Hashable, Sendable {
 /// Makes a table of the certificates in a folder.
 ///
 /// - Returns: the table, and what went into it
-/// - Throws: in check order: the folder's refusal; a file that should hold a certificate and does not; nothing to put in; two
-///   certificates for one entry
+/// - Throws: in check order: the folder's refusal; a file that should hold a certificate and does not; nothing to put
+///   in; two certificates for one entry
 public func importCertificates(_ folder: String) throws(InputError) -> (
     table: CertificateTable, moves: [CertificateMove]
 ) {
@@ -53,7 +53,8 @@ public func importCertificates(_ folder: String) throws(InputError) -> (
 
 /// Writes the entries of a table to files of AMD's names in a folder, which is made if need be.
 ///
-/// - Throws: in check order: the file's refusal; a malformed table; an entry that is no certificate; what writing refuses
+/// - Throws: in check order: the file's refusal; a malformed table; an entry that is no certificate; what writing
+///   refuses
 public func exportCertificates(
     _ path: String, to folder: String, as encoding: CertificateEncoding
 ) throws(InputError) -> [CertificateMove] {

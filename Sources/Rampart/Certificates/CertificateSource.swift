@@ -10,7 +10,8 @@ public protocol CertificateSource: Sendable {
     /// - Parameters:
     ///   - report: the report, read and not judged
     ///   - product: the product line that the user named, if any
-    /// - Throws: `InputError` for what the user can mend; `CertificateSourceFailure` for what nothing can be concluded from
+    /// - Throws: `InputError` for what the user can mend; `CertificateSourceFailure` for what nothing can be concluded
+    ///   from
     func certificates(for report: AttestationReport, product: AttestationProduct?) throws -> CertificateBundle
 }
 

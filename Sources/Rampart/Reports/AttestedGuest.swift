@@ -1,5 +1,5 @@
-// A launched guest whose code talks to firmware: it reads its own secrets page, seals requests into memory that it shares
-// with the host, and opens the answers that come back.
+// A launched guest whose code talks to firmware: it reads its own secrets page, seals requests into memory that it
+// shares with the host, and opens the answers that come back.
 
 internal import Hypervisor
 internal import Machine
@@ -49,8 +49,8 @@ public final class AttestedGuest {
 
     /// Sends a request with one of the guest's keys and returns the answer's payload.
     ///
-    /// - Throws: in check order: `.message` (no such key, the channel is closed, the payload), `.access`, `.host`, `.access`,
-    ///   `.message` (the answer); the channel is closed from `.host` on
+    /// - Throws: in check order: `.message` (no such key, the channel is closed, the payload), `.access`, `.host`,
+    ///   `.access`, `.message` (the answer); the channel is closed from `.host` on
     public func ask(
         _ type: GuestMessageType, _ payload: [UInt8], vmpck: Int = 0
     ) throws(GuestRequestFailure) -> [UInt8] {

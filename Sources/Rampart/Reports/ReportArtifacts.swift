@@ -29,7 +29,8 @@ public struct ReportArtifacts: Hashable, Sendable {
                 [name(role, "pem"), name(role, "der")]
             })
 
-    /// Writes all to a folder, which is made if need be. What an earlier set left there and this one has not is removed.
+    /// Writes all to a folder, which is made if need be. What an earlier set left there and this one has not is
+    /// removed.
     ///
     /// - Returns: the names written, in order
     /// - Throws: `FileError`

@@ -1,5 +1,5 @@
-// Makes a report as a guest gets it on hardware: a launch, a sealed request, an answer; and the chain that the manufacturer of
-// the emulated chip issues for the key that signed it.
+// Makes a report as a guest gets it on hardware: a launch, a sealed request, an answer; and the chain that the
+// manufacturer of the emulated chip issues for the key that signed it.
 
 public import Attestation
 internal import Hypervisor

@@ -1,4 +1,5 @@
-// Ways to spoil the chain of a good report: certificates that are signed well and say the wrong thing, and ones that are not.
+// Ways to spoil the chain of a good report: certificates that are signed well and say the wrong thing, and ones that
+// are not.
 
 internal import Attestation
 internal import SNPArchitecture

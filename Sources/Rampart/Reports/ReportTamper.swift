@@ -1,5 +1,5 @@
-// Ways to spoil a report or its chain, each with the one cause for which a verifier must refuse it. The causes are stated
-// here, not asked of a verifier.
+// Ways to spoil a report or its chain, each with the one cause for which a verifier must refuse it. The causes are
+// stated here, not asked of a verifier.
 
 internal import Attestation
 internal import SNPArchitecture

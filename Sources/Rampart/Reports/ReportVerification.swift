@@ -1,4 +1,5 @@
-// Judges a report: reads it, gets its certificates, verifies the chain and the signature, and asks what the policy asks.
+// Judges a report: reads it, gets its certificates, verifies the chain and the signature, and asks what the policy
+// asks.
 
 public import Attestation
 internal import Monitor
@@ -79,11 +80,11 @@ public struct ReportVerdict: Sendable {
 
 /// Judges a report. A refusal is a result, not an error.
 ///
-/// The checks are, in order: the report's form; the chain, as `EndorsementChain(finding:)`; the product asked for; the report,
-/// as `EndorsementChain.verify(report:policy:)`; every refusal of the policy.
+/// The checks are, in order: the report's form; the chain, as `EndorsementChain(finding:)`; the product asked for; the
+/// report, as `EndorsementChain.verify(report:policy:)`; every refusal of the policy.
 ///
-/// - Throws: in check order: `InputError` for the report's file; what the source throws; `InputError` for the revocation list
-///   and the root's file
+/// - Throws: in check order: `InputError` for the report's file; what the source throws; `InputError` for the
+///   revocation list and the root's file
 public func verifyReport(_ request: ReportVerifyRequest) throws -> ReportVerdict {
     var verdict = ReportVerdict(request: request)
     let bytes: [UInt8]

@@ -11,7 +11,7 @@ struct CertsCommand: ParsableCommand {
         commandName: "certs",
         abstract: "Make, verify, and convert the certificates that vouch for reports.",
         discussion: """
-            import and export have snphost's meaning: the table is what a host hands to its guests with an extended guest request.
+            Both import and export have snphost's meaning: the table is what a host hands to its guests with an extended guest request.
 
               rampart certs make --product milan --chip-seed 1 --out certs
               rampart certs verify certs

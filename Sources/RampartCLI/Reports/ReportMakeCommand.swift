@@ -73,8 +73,8 @@ struct ReportMakeCommand: ParsableCommand {
 
     /// What the arguments ask for.
     ///
-    /// - Throws: in check order: `CommandFailure` for the VMPL, the VMPCK, a VMPL below it, the tampering; what the owner's
-    ///   options throw
+    /// - Throws: in check order: `CommandFailure` for the VMPL, the VMPCK, a VMPL below it, the tampering; what the
+    ///   owner's options throw
     func request() throws -> ReportMakeRequest {
         guard vmpl <= 3 else { throw CommandFailure.usage("--vmpl \(vmpl) does not exist. Use 0 to 3.") }
         guard (0...3).contains(vmpck) else {

@@ -7,8 +7,8 @@ public import SNPArchitecture
 
 /// The guest's end of a channel of guest messages.
 ///
-/// Whatever is wrong with an answer closes the channel for good: with the sequence in doubt a further request could reuse a
-/// nonce, and the key with it.
+/// Whatever is wrong with an answer closes the channel for good: with the sequence in doubt a further request could
+/// reuse a nonce, and the key with it.
 ///
 /// - Spec: FWABI 56860, "Guest messages"
 public struct GuestMessageChannel: Sendable {
