@@ -69,6 +69,17 @@ struct ManufacturerTests {
         }
     }
 
+    @Test("a verifier whose clock is some hours behind accepts the list")
+    func listDate() throws {
+        try withManufacturer { client throws in
+            let (ark, intermediate) = try client.chain(.vcek, of: .milan)
+            let list = try client.revocationList(.vcek, of: .milan)
+            let earlier = CertificateTime(secondsSince1970: Self.today.secondsSince1970 - 6 * 3600)
+            _ = try AuthorityChain(
+                ark: ark, intermediate: intermediate, trust: .given, at: earlier, revocations: list)
+        }
+    }
+
     @Test("a report of version 2 is fetched for by trial, or for the product named")
     func trial() throws {
         try withManufacturer { client throws in
