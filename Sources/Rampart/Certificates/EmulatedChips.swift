@@ -13,18 +13,13 @@ public struct EmulatedChips: Sendable {
 
     /// Makes the chips of some seeds.
     ///
-    /// A seed stands for the chip of firmware with this chip seed, as `rampart certs make --chip-seed` has it, and for that of
-    /// a machine with this seed, as `rampart report make --seed` has it.
+    /// A seed names the same chip to `rampart certs make --chip-seed` and to `rampart report make --seed`.
     public init(seeds: [UInt64]) {
         var chips: [Key: EmulatedChip] = [:]
         for product in ProductName.allCases {
             for seed in seeds {
-                for chip in [
-                    EmulatedChip(seed: seed, product: product.machineProduct),
-                    EmulatedChip(machineSeed: seed, product: product.machineProduct),
-                ] {
-                    chips[Key(product: product.line, identifier: chip.identifier)] = chip
-                }
+                let chip = EmulatedChip(seed: seed, product: product.machineProduct)
+                chips[Key(product: product.line, identifier: chip.identifier)] = chip
             }
         }
         self.chips = chips
