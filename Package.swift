@@ -109,9 +109,10 @@ let package = Package(
         .testTarget(name: "SNPArchitectureTests", dependencies: ["SNPArchitecture"], swiftSettings: strict),
         .testTarget(name: "SchedulingTests", dependencies: ["Scheduling"], swiftSettings: strict),
         .testTarget(name: "MachineTests", dependencies: ["Machine", "Scheduling"], swiftSettings: strict),
+        .target(name: "NativeProcessor", path: "Tests/NativeProcessor"),
         .testTarget(
             name: "ProcessorTests",
-            dependencies: ["Processor", "ProcessorCore", "SNPArchitecture", "Machine", "CPlatform"],
+            dependencies: ["NativeProcessor", "Processor", "ProcessorCore", "SNPArchitecture", "Machine", "CPlatform"],
             swiftSettings: strict),
         .testTarget(
             name: "ScriptedGuestTests",

@@ -60,7 +60,7 @@
         let dividend: UInt16 = register(core, 0)
         let wide = UInt16(truncatingIfNeeded: divisor)
         guard wide != 0, dividend / wide <= 0xff else { return false }
-        setRegister(core, 0, dividend % wide << 8 | dividend / wide)
+        setRegister(core, 0, (dividend % wide) << 8 | dividend / wide)
         return true
     }
     let high = register(core, 16, as: T.self)

@@ -92,6 +92,7 @@ final class GuestFixture {
     @discardableResult
     func run(_ bytes: [UInt8], budget: UInt64 = 1_000_000) throws -> GuestExit {
         try put(Self.code, bytes)
+        processor.forgetCode()
         state.registers.rip = Self.code
         return resume(budget: budget)
     }

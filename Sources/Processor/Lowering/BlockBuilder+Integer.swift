@@ -244,6 +244,10 @@ extension BlockBuilder {
         case .memory: from = instruction.memory.width
         default: return false
         }
+        if case .register(let a) = instruction.operands[0], a.width < from || (a.width == from && from == .double) {
+            // MOVSXD of 16 or 32 bits is a plain move of the low part.
+            return intoRegister(instruction) { OperationCode.move(size: $0, form: $1 * 2) }
+        }
         return intoRegister(instruction) { OperationCode.extend(signed: signed, from: from.index, to: $0, form: $1) }
     }
 

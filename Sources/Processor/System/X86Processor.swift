@@ -126,6 +126,12 @@ public struct ProcessorCounts: Hashable, Sendable {
         return exit
     }
 
+    /// Forgets decoded code: for whoever has changed the guest's memory by other means than guest code.
+    public func forgetCode() {
+        blocks.removeAll()
+        core.flushJumps()
+    }
+
     private func runUntilExit(_ interrupt: InterruptLine) -> GuestExit {
         do throws(Interruption) {
             try takeEvent()

@@ -59,13 +59,13 @@ public enum WideKernels {
         setVector(d, a)
     }
     public static let pmulhw: Kernel = { _, d, s, _ in
-        lanes(SIMD8<Int16>.self, d, s) { Int16(truncatingIfNeeded: Int32($0) * Int32($1) >> 16) }
+        lanes(SIMD8<Int16>.self, d, s) { Int16(truncatingIfNeeded: (Int32($0) * Int32($1)) >> 16) }
     }
     public static let pmulhuw: Kernel = { _, d, s, _ in
-        lanes(SIMD8<UInt16>.self, d, s) { UInt16(truncatingIfNeeded: UInt32($0) * UInt32($1) >> 16) }
+        lanes(SIMD8<UInt16>.self, d, s) { UInt16(truncatingIfNeeded: (UInt32($0) * UInt32($1)) >> 16) }
     }
     public static let pmulhrsw: Kernel = { _, d, s, _ in
-        lanes(SIMD8<Int16>.self, d, s) { Int16(truncatingIfNeeded: ((Int32($0) * Int32($1) >> 14) + 1) >> 1) }
+        lanes(SIMD8<Int16>.self, d, s) { Int16(truncatingIfNeeded: (((Int32($0) * Int32($1)) >> 14) + 1) >> 1) }
     }
     public static let pavgb: Kernel = { _, d, s, _ in
         lanes(SIMD16<UInt8>.self, d, s) { UInt8((UInt16($0) + UInt16($1) + 1) >> 1) }
