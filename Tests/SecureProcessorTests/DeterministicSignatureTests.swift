@@ -10,7 +10,7 @@ import Testing
 @Suite("Deterministic signatures")
 struct DeterministicSignatureTests {
     static let rows = ((try? specTable("deterministic-signatures.tsv")) ?? []).map { row in
-        (key: bytes(hex: row[0]), message: row[1] == "-" ? [] : bytes(hex: row[1]), r: row[2], s: row[3])
+        (row: row, key: bytes(hex: row[0]), message: row[1] == "-" ? [] : bytes(hex: row[1]), r: row[2], s: row[3])
     }
 
     @Test("the first two rows are RFC 6979's own, A.2.6 with SHA-384")
@@ -25,13 +25,15 @@ struct DeterministicSignatureTests {
 
     @Test("every row: the signature is the table's, verifies for the message and for no other")
     func table() throws {
-        for (key, message, r, s) in Self.rows {
+        for (row, key, message, r, s) in Self.rows {
             let key = try P384.Signing.PrivateKey(rawRepresentation: key)
             let made = DeterministicSigner(key).sign(SHA384.hash(data: message))
             #expect(hex(made.r) == r && hex(made.s) == s)
             let signature = try P384.Signing.ECDSASignature(rawRepresentation: made.r + made.s)
             #expect(key.publicKey.isValidSignature(signature, for: SHA384.hash(data: message)))
+            SpecCoverage.hit("deterministic-signatures.tsv", row, accepted: true)
             #expect(!key.publicKey.isValidSignature(signature, for: SHA384.hash(data: message + [0])))
+            SpecCoverage.hit("deterministic-signatures.tsv", row, accepted: false)
         }
     }
 
