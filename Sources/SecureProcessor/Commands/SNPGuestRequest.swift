@@ -32,15 +32,18 @@ extension Firmware {
         let count = guest.messageCounts[Int(header.vmpck)]
         guard count != .max - 1, header.sequenceNumber == count + 1 else { throw .aeadOverflow }
         guard let row = GuestMessages.row(for: header.type) else { throw .invalidParam }
-        guard (1...row.maximumVersion).contains(header.messageVersion) else { throw .invalidParam }
+        guard (1...row.maximumVersion(features)).contains(header.messageVersion) else { throw .invalidParam }
         let size = row.responseByteCount ?? payload.count
         guard Self.isWithinPage(buffer.response, byteCount: GuestMessageHeader.byteCount + size) else {
             throw .invalidParam
         }
 
-        let message = GuestMessage(context: pfn, vmpck: header.vmpck, payload: payload)
+        let message = GuestMessage(
+            context: pfn, vmpck: header.vmpck, version: header.messageVersion, payload: payload)
         let answer = GuestMessages.answer(message, by: row, byteCount: size, &self)
-        guests[pfn]?.messageCounts[Int(header.vmpck)] = count + 2
+        // An absorbed guest goes on counting where it was exported: its keys have come with it.
+        let keysAreNew = guests[pfn]?.vmpck != guest.vmpck
+        if !keysAreNew { guests[pfn]?.messageCounts[Int(header.vmpck)] = count + 2 }
         let reply = GuestMessageHeader(
             type: header.type.response, sequenceNumber: count + 2, messageSize: UInt16(size), vmpck: header.vmpck)
         let key = SymmetricKey(data: guest.vmpck[Int(header.vmpck)])
