@@ -172,13 +172,17 @@ extension VirtualMachine {
         }
     }
 
+    /// Ends a guest context and frees its page, or leaks both the page and the ASID.
     private func decommission(_ context: PFN) {
-        do {
+        do throws(FirmwareError) {
             try host.firmware.send(DecommissionBuffer(context: context.address))
-            try host.firmware.freePage(context)
         } catch {
             host.leaked.leak(context..<(context + 1), reason: "DECOMMISSION of a guest context: \(error)")
+            launch.asidIsLost = true
+            return
         }
+        // A page that does not come back is leaked there.
+        try? host.firmware.freePage(context)
     }
 
     /// Ends the guest: VMSA pages, context, ASID.
@@ -190,7 +194,7 @@ extension VirtualMachine {
             }
             if let context = launch.context { decommission(context) }
             launch.context = nil
-            if let asid = launch.asid { host.asids.free(asid) }
+            if let asid = launch.asid, !launch.asidIsLost { host.asids.free(asid) }
             launch.asid = nil
         }
     }
