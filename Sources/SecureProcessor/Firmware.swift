@@ -48,8 +48,8 @@ struct Firmware {
     /// The VCEK of the TCB that was reported last.
     var knownVCEK: (tcb: TCBVersion, key: EndorsementKey)?
     var vlek: LoadedVLEK?
-    /// The seed of that key, if it came from a saved platform.
-    var vlekSeed: UInt64?
+    /// Where that key came from, if it came from a saved platform.
+    var vlekOrigin: VLEKOrigin?
 
     init(machine: Machine, configuration: FirmwareConfiguration) {
         self.configuration = configuration
@@ -78,7 +78,10 @@ struct Firmware {
         asids = ASIDTable(
             asidCount: machine.configuration.asidCount, coreCount: machine.cores.all.count,
             coresPerCCX: configuration.coresPerCCX)
-        if let seed = configuration.vlekSeed { loadVLEK(seed: seed) }
+        vlekOrigin = configuration.vlek
+        vlek = vlekOrigin.map { origin in
+            LoadedVLEK(sticks: Self.vlekSticks(origin, machine.configuration.product))
+        }
     }
 
     /// An ASID that no guest can have, to install the context key by.

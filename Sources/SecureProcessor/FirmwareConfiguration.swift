@@ -40,8 +40,8 @@ public struct FirmwareConfiguration: Sendable {
     public var maskChipID: Bool
     /// MASK_CHIP_KEY as an earlier SNP_CONFIG left it.
     public var maskChipKey: Bool
-    /// The seed of the VLEK that is loaded; nil for none.
-    public var vlekSeed: UInt64?
+    /// The VLEK that is loaded; nil for none.
+    public var vlek: VLEKOrigin?
     /// A bit for each mitigation that SNP_VERIFY_MITIGATION can verify.
     public var supportedMitigations: UInt64
     /// Seeds the chip's identifier and its versioned keys; nil for a seed derived from the machine's.
@@ -76,8 +76,21 @@ public struct FirmwareConfiguration: Sendable {
         reportedTCB = nil
         maskChipID = false
         maskChipKey = false
-        vlekSeed = nil
+        vlek = nil
         supportedMitigations = 0b11
+    }
+}
+
+/// What a VLEK of the emulator's own is made from.
+public struct VLEKOrigin: Hashable, Sendable {
+    /// Its seed.
+    public var seed: UInt64
+    /// The TCB that it was wrapped for.
+    public var tcb: TCBVersion
+    /// Names a VLEK.
+    public init(seed: UInt64, tcb: TCBVersion) {
+        self.seed = seed
+        self.tcb = tcb
     }
 }
 

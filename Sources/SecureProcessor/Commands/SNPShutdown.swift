@@ -20,7 +20,7 @@ extension Firmware {
     private mutating func shutDown() {
         state = .uninitialized
         vlek = nil
-        vlekSeed = nil
+        vlekOrigin = nil
         options = InitOptions()
     }
 

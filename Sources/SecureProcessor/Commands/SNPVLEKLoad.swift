@@ -18,17 +18,12 @@ extension Firmware {
         guard wrapped.integer(at: WrappedVLEK.tcb) == reportedTCB.rawValue else { throw .badSVN }
         guard let sticks = WrappedVLEK.open(wrapped, vcekHash: vcek().hash) else { throw .badMeasurement }
         vlek = LoadedVLEK(sticks: sticks)
-        vlekSeed = nil
+        vlekOrigin = nil
     }
 
-    /// Loads the VLEK of a seed at the reported TCB, as a boot from a saved platform does.
-    mutating func loadVLEK(seed: UInt64) {
-        vlek = LoadedVLEK(sticks: Self.vlekSticks(seed, machine.product, reportedTCB))
-        vlekSeed = seed
-    }
-
-    static func vlekSticks(_ seed: UInt64, _ product: Product, _ tcb: TCBVersion) -> [[UInt8]] {
-        ChipSecret(seed: seed ^ 0x564c_454b, product: product).sticks(tcb)
+    /// The values of a VLEK of the emulator's own.
+    static func vlekSticks(_ origin: VLEKOrigin, _ product: Product) -> [[UInt8]] {
+        ChipSecret(seed: origin.seed ^ 0x564c_454b, product: product).sticks(origin.tcb)
     }
 }
 
@@ -78,7 +73,8 @@ extension SecureProcessor {
     /// Hardware cannot do this itself.
     public func wrappedVLEK(seed: UInt64) -> [UInt8] {
         withFirmware { firmware in
-            let sticks = Firmware.vlekSticks(seed, firmware.machine.product, firmware.reportedTCB)
+            let sticks = Firmware.vlekSticks(
+                VLEKOrigin(seed: seed, tcb: firmware.reportedTCB), firmware.machine.product)
             var nonce = [UInt8](repeating: 0, count: 12)
             nonce.store(seed, at: 0)
             return WrappedVLEK.seal(

@@ -115,6 +115,17 @@ struct FirmwareFaultTests {
         }
     }
 
+    @Test("an ASID whose DECOMMISSION was refused is never handed out again")
+    func lostASID() throws {
+        let emulated = try EmulatedHost(MachineConfiguration(dramByteCount: 48 << 20))
+        emulated.machine.mailbox.injection.fail(.snpDecommission, with: .status(.hardwareErrorPlatform))
+        #expect(try live(on: emulated) == nil)
+        emulated.machine.mailbox.injection.set(nil)
+        var asids: Set<UInt32> = []
+        while let asid = try? emulated.host.asids.allocate(flush: { true }) { asids.insert(asid.rawValue) }
+        #expect(asids == Set(2..<100), "the first guest had 1")
+    }
+
     @Test("a slow answer is waited for; one past the time-out comes too late, though the command has run")
     func late() throws {
         try inVirtualTime {
