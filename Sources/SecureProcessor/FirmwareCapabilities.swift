@@ -24,9 +24,9 @@ struct InitOptions: Hashable {
 extension Firmware {
     /// What this version can do on this product.
     ///
-    /// - Deviates: which version starts what is unconfirmed: 1.56 RAPL_DIS and the policy bits for AES-256-XTS and CXL, 1.57
-    ///   ciphertext hiding (on Turin) and the alias check, 1.58 mitigations and PAGE_SWAP_DISABLE; versions 1.51 to 1.55
-    ///   count as one
+    /// - Deviates: which version starts what is unconfirmed: 1.56 RAPL_DIS and the policy bits for AES-256-XTS and CXL,
+    ///   1.57 ciphertext hiding (on Turin) and the alias check, 1.58 mitigations and PAGE_SWAP_DISABLE; versions 1.51
+    ///   to 1.55 count as one
     var features: FirmwareFeatures {
         var features: FirmwareFeatures = [.vlek]
         if configuration.supportsX86Shutdown { features.insert(.x86Shutdown) }

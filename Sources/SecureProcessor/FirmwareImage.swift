@@ -7,8 +7,8 @@ internal import SNPArchitecture
 
 /// An image of emulated firmware.
 ///
-/// Header of 0x40 bytes: 00 mark, 10 product's name in 8 bytes, 18 major, minor, build, SNP security version, one byte each,
-/// 1C size of the whole image, 20 zeros. A signature of 0x200 bytes follows, over header and body, then the body.
+/// Header of 0x40 bytes: 00 mark, 10 product's name in 8 bytes, 18 major, minor, build, SNP security version, one byte
+/// each, 1C size of the whole image, 20 zeros. A signature of 0x200 bytes follows, over header and body, then the body.
 ///
 /// - Deviates: format and key are the emulator's own; no image of AMD's is accepted
 public struct FirmwareImage: Hashable, Sendable {

@@ -105,8 +105,8 @@ public final class FirmwareDriver: @unchecked Sendable {
 
     // MARK: Pages in firmware's hands
 
-    /// Takes a cleared page and gives it to firmware. Never a 2 MiB aligned one: such a page in use makes hardware see false
-    /// RMP violations in the mappings around it.
+    /// Takes a cleared page and gives it to firmware. Never a 2 MiB aligned one: such a page in use makes hardware see
+    /// false RMP violations in the mappings around it.
     ///
     /// - Throws: `.noMemory`, `.pageState`
     public func allocatePage() throws(FirmwareError) -> PFN {

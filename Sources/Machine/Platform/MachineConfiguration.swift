@@ -58,7 +58,8 @@ public struct MachineConfiguration: Sendable {
     /// Seeds the machine's keys and identifiers: equal seeds give equal runs.
     public var seed: UInt64
 
-    /// Frames that the processors keep for themselves: 0xFD_0000_0000 to 0xFD_FFFF_FFFF. No use of them as DRAM is possible.
+    /// Frames that the processors keep for themselves: 0xFD_0000_0000 to 0xFD_FFFF_FFFF. No use of them as DRAM is
+    /// possible.
     public static let hyperTransportFrames = PFN(0xfd0_0000)..<PFN(0xfe0_0000)
 
     /// Makes a configuration; the defaults are those of a small Genoa host.

@@ -44,8 +44,8 @@ public final class Mailbox: Sendable {
         }
     }
 
-    /// Writes the command register, C2PMSG_32: the identifier in bits 23:16. The firmware runs the command; afterwards bit 31
-    /// is set and bits 15:0 hold the status. With no firmware connected the register never completes.
+    /// Writes the command register, C2PMSG_32: the identifier in bits 23:16. The firmware runs the command; afterwards
+    /// bit 31 is set and bits 15:0 hold the status. With no firmware connected the register never completes.
     ///
     /// Interrupts are left out: `waitForResponse` stands for waiting for one.
     public func writeCommand(_ value: UInt32) {

@@ -1,4 +1,5 @@
-// Reading the text of a saved platform. It may come from anywhere: each line is judged, and each property must be there once.
+// Reading the text of a saved platform. It may come from anywhere: each line is judged, and each property must be there
+// once.
 
 import Machine
 import SNPArchitecture
@@ -23,7 +24,8 @@ extension SavedPlatform {
     /// Reads a platform.
     ///
     /// - Parameter path: the name for error messages
-    /// - Throws: the first line's first error, in order: UTF-8, property, given twice, value; then a property that is missing
+    /// - Throws: the first line's first error, in order: UTF-8, property, given twice, value; then a property that is
+    ///   missing
     public init(parsing bytes: [UInt8], path: String) throws(PlatformFileError) {
         var values: [Property: (line: Int, words: [Substring])] = [:]
         var number = 0

@@ -19,9 +19,9 @@ extension Firmware {
 
     /// Reads, judges and starts an image.
     ///
-    /// - Throws: in check order: INVALID_LENGTH (no size of an image), the rules of copy-in, BAD_SIGNATURE (no image, or not
-    ///   signed), UPDATE_FAILED (another product's), BAD_VERSION (below the committed version), BAD_SVN (below the
-    ///   committed security version)
+    /// - Throws: in check order: INVALID_LENGTH (no size of an image), the rules of copy-in, BAD_SIGNATURE (no image,
+    ///   or not signed), UPDATE_FAILED (another product's), BAD_VERSION (below the committed version), BAD_SVN (below
+    ///   the committed security version)
     /// - Deviates: sizes, statuses and their order are unconfirmed, except that a new image may reject with UPDATE_FAILED.
     ///   Only the SNP component of the TCB changes
     mutating func install(imageAt spa: SPA, byteCount: UInt32) throws(FirmwareStatus) {

@@ -11,11 +11,11 @@ extension Firmware {
     /// before that is the host's status; nothing changes.
     ///
     /// - Spec: FWABI 56860, SNP_GUEST_REQUEST, "Guest messages"
-    /// - Throws: in check order: INVALID_PARAM (reserved bits), INVALID_PLATFORM_STATE, INVALID_PARAM (an address inside the
-    ///   RMP), INVALID_GUEST, INVALID_PAGE_STATE (response not Firmware), INVALID_PAGE_SIZE (request or response 2M),
-    ///   INVALID_GUEST_STATE (not RUNNING), INVALID_PARAM (header crosses its page), the rules of copy-in, INVALID_PARAM
-    ///   (header, size, payload crosses its page, VMPCK), BAD_MEASUREMENT (tag), AEAD_OFLOW (sequence), INVALID_PARAM
-    ///   (kind, version, response crosses its page)
+    /// - Throws: in check order: INVALID_PARAM (reserved bits), INVALID_PLATFORM_STATE, INVALID_PARAM (an address
+    ///   inside the RMP), INVALID_GUEST, INVALID_PAGE_STATE (response not Firmware), INVALID_PAGE_SIZE (request or
+    ///   response 2M), INVALID_GUEST_STATE (not RUNNING), INVALID_PARAM (header crosses its page), the rules of
+    ///   copy-in, INVALID_PARAM (header, size, payload crosses its page, VMPCK), BAD_MEASUREMENT (tag), AEAD_OFLOW
+    ///   (sequence), INVALID_PARAM (kind, version, response crosses its page)
     /// - Deviates: a payload shorter than its structure is read as if zeros followed; unconfirmed
     mutating func snpGuestRequest(_ buffer: GuestRequestBuffer) throws(FirmwareStatus) {
         guard buffer.reservedIsZero else { throw .invalidParam }

@@ -18,8 +18,8 @@ extension Firmware {
     ///   INIT_RMP, INVALID_PARAM (MAX_SNP_ASID), then what `checkCores` and `checkRMPBounds` throw, INVALID_CONFIG
     ///   (VM_HSAVE_PA not zero), RMP_INITIALIZATION_FAILED, what `takeIOMMUPages` throws
     /// - Deviates: where MAX_SNP_ASID is checked is unconfirmed; without hidden ciphertext it is not looked at. Hiding
-    ///   changes nothing that the host reads. Of the registers that must be equal on all cores the machine has SYSCFG, HWCR, RMP_BASE, RMP_END and
-    ///   VM_HSAVE_PA; no diagnostic mode and no debug parts
+    ///   changes nothing that the host reads. Of the registers that must be equal on all cores the machine has SYSCFG,
+    ///   HWCR, RMP_BASE, RMP_END and VM_HSAVE_PA; no diagnostic mode and no debug parts
     mutating func snpInitEx(_ buffer: InitExBuffer) throws(FirmwareStatus) {
         guard buffer.reservedIsZero, buffer.bytes.isDisjoint(with: reservedInitBits) else { throw .invalidParam }
         guard state == .uninitialized, legacy.state == .uninitialized else { throw .invalidPlatformState }

@@ -29,8 +29,8 @@ extension Firmware {
     /// Success without effect if the platform is UNINIT already, whatever the buffer says.
     ///
     /// - Spec: FWABI 56860, SNP_SHUTDOWN_EX
-    /// - Throws: in check order: INVALID_PLATFORM_STATE (legacy SEV is not UNINIT), DF_FLUSH_REQUIRED, INVALID_PARAM (length,
-    ///   reserved bits, X86 without IOMMU or support)
+    /// - Throws: in check order: INVALID_PLATFORM_STATE (legacy SEV is not UNINIT), DF_FLUSH_REQUIRED, INVALID_PARAM
+    ///   (length, reserved bits, X86 without IOMMU or support)
     mutating func snpShutdownEx(_ buffer: ShutdownExBuffer) throws(FirmwareStatus) {
         guard legacy.state == .uninitialized else { throw .invalidPlatformState }
         guard state != .uninitialized else { return }

@@ -98,8 +98,8 @@ extension Firmware {
     /// Legacy PDH_CERT_EXPORT: tells how much room certificate and chain need.
     ///
     /// - Spec: SEV API 55766, PDH_CERT_EXPORT
-    /// - Throws: in check order: INVALID_PLATFORM_STATE (legacy SEV is UNINIT), INVALID_PARAM (reserved bits), INVALID_LENGTH
-    ///   (too little room for either: the room needed for both is written back), the rules of copy-out,
+    /// - Throws: in check order: INVALID_PLATFORM_STATE (legacy SEV is UNINIT), INVALID_PARAM (reserved bits),
+    ///   INVALID_LENGTH (too little room for either: the room needed for both is written back), the rules of copy-out,
     ///   INVALID_PAGE_STATE, UNSUPPORTED
     /// - Deviates: no legacy certificates are made: with enough room the command is UNSUPPORTED
     func sevPDHCertExport(_ buffer: inout SEVCertificateExportBuffer) throws(FirmwareStatus) {

@@ -21,7 +21,8 @@ struct GuestMessage {
 
 /// The messages that this firmware answers.
 enum GuestMessages {
-    /// A handler: it returns the answer's payload with its status, or throws the status of an answer that is all zeros else.
+    /// A handler: it returns the answer's payload with its status, or throws the status of an answer that is all zeros
+    /// else.
     typealias Handler = @Sendable (inout Firmware, GuestMessage) throws(FirmwareStatus) -> [UInt8]
 
     struct Row: Sendable {

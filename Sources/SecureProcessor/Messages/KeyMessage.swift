@@ -54,8 +54,8 @@ extension Firmware {
     ///
     /// - Spec: FWABI 56860, MSG_KEY_REQ, MSG_KEY_RSP
     /// - Throws: in check order: INVALID_PARAM (reserved bits), INVALID_KEY (MASK_CHIP_KEY, KEY_SEL; not for the VMRK),
-    ///   INVALID_PARAM (VMPL below the VMPCK's, unknown fields, a TCB component above the committed one or reserved, SVN above
-    ///   the ID block's, mitigations that were not verified at the launch)
+    ///   INVALID_PARAM (VMPL below the VMPCK's, unknown fields, a TCB component above the committed one or reserved,
+    ///   SVN above the ID block's, mitigations that were not verified at the launch)
     mutating func answerKey(_ message: GuestMessage) throws(FirmwareStatus) -> [UInt8] {
         let request = KeyRequest(decoding: message.prefix(KeyRequest.byteCount))
         guard let guest = guests[message.context] else { throw .invalidGuest }

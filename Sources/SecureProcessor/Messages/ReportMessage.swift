@@ -7,7 +7,8 @@ extension Firmware {
     /// Makes and signs an attestation report.
     ///
     /// - Spec: FWABI 56860, MSG_REPORT_REQ, MSG_REPORT_RSP
-    /// - Throws: in check order: INVALID_PARAM (reserved bits), INVALID_KEY (KEY_SEL), INVALID_PARAM (VMPL below the VMPCK's)
+    /// - Throws: in check order: INVALID_PARAM (reserved bits), INVALID_KEY (KEY_SEL), INVALID_PARAM (VMPL below the
+    ///   VMPCK's)
     mutating func answerReport(_ message: GuestMessage) throws(FirmwareStatus) -> [UInt8] {
         let request = message.prefix(0x60)
         let vmpl: UInt32 = request.integer(at: 0x40)

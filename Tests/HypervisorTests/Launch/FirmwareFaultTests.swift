@@ -1,4 +1,5 @@
-// Firmware that refuses, dawdles or dies at any command of a launch: the host stays consistent and loses only what it counts.
+// Firmware that refuses, dawdles or dies at any command of a launch: the host stays consistent and loses only what it
+// counts.
 
 import Machine
 import Rampart
