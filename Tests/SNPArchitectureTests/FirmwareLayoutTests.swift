@@ -16,7 +16,8 @@ struct LayoutCase: Sendable, CustomTestStringConvertible {
 struct FirmwareLayoutTests {
     static let cases: [LayoutCase] = [
         LayoutCase(
-            name: "SNP_INIT_EX", type: InitExBuffer.self, byteCount: 0x40, offsets: ["FLAGS": 0, "LIST_PADDR": 8]),
+            name: "SNP_INIT_EX", type: InitExBuffer.self, byteCount: 0x40,
+            offsets: ["FLAGS": 0, "LIST_PADDR": 8, "MAX_SNP_ASID": 0x10]),
         LayoutCase(
             name: "SNP_SHUTDOWN_EX", type: ShutdownExBuffer.self, byteCount: 8, offsets: ["LENGTH": 0, "FLAGS": 4]),
         LayoutCase(
@@ -53,6 +54,36 @@ struct FirmwareLayoutTests {
         LayoutCase(
             name: "SNP_FEATURE_INFO", type: FeatureInfoBuffer.self, byteCount: 0x10,
             offsets: ["LENGTH": 0, "ECX_IN": 4, "FEATURE_INFO_PADDR": 8]),
+        LayoutCase(
+            name: "SNP_DOWNLOAD_FIRMWARE_EX", type: DownloadFirmwareExBuffer.self, byteCount: 0x18,
+            offsets: ["LENGTH": 0, "FW_PADDR": 8, "FW_LEN": 0x10, "FLAGS": 0x14]),
+        LayoutCase(
+            name: "SNP_VERIFY_MITIGATION", type: VerifyMitigationBuffer.self, byteCount: 0x40,
+            offsets: ["LENGTH": 0, "SUBCOMMAND": 4, "VECTOR": 8, "FLAGS": 0x10, "SRC_PADDR": 0x18, "DST_PADDR": 0x20]),
+        LayoutCase(
+            name: "mitigation status", type: MitigationStatus.self, byteCount: 0x18,
+            offsets: ["MIT_VERIFIED_VECTOR": 0, "MIT_SUPPORTED_VECTOR": 8, "MIT_FAILURE_STATUS": 0x10]),
+        LayoutCase(
+            name: "feature information", type: FeatureInfo.self, byteCount: 0x10,
+            offsets: ["EAX": 0, "EBX": 4, "ECX": 8, "EDX": 0xc]),
+        LayoutCase(
+            name: "legacy INIT", type: SEVInitBuffer.self, byteCount: 0x14,
+            offsets: ["FLAGS": 0, "TMR_PADDR": 8, "TMR_LENGTH": 0x10]),
+        LayoutCase(
+            name: "legacy INIT_EX", type: SEVInitExBuffer.self, byteCount: 0x24,
+            offsets: [
+                "LENGTH": 0, "FLAGS": 4, "TMR_PADDR": 8, "TMR_LENGTH": 0x10, "NV_PADDR": 0x18, "NV_LENGTH": 0x20,
+            ]),
+        LayoutCase(
+            name: "legacy PLATFORM_STATUS", type: SEVPlatformStatusBuffer.self, byteCount: 0xc,
+            offsets: [
+                "API_MAJOR": 0, "API_MINOR": 1, "STATE": 2, "OWNER": 3, "CONFIG_ES_BUILD": 4, "GUEST_COUNT": 8,
+            ]),
+        LayoutCase(
+            name: "legacy GET_ID", type: SEVGetIDBuffer.self, byteCount: 0xc, offsets: ["ID_PADDR": 0, "ID_LENGTH": 8]),
+        LayoutCase(
+            name: "legacy PDH_CERT_EXPORT", type: SEVCertificateExportBuffer.self, byteCount: 0x1c,
+            offsets: ["PDH_CERT_PADDR": 0, "PDH_CERT_LENGTH": 8, "CERTS_PADDR": 0x10, "CERTS_LENGTH": 0x18]),
         LayoutCase(
             name: "platform status", type: PlatformStatus.self, byteCount: 0x20,
             offsets: [
@@ -154,7 +185,10 @@ struct FirmwareLayoutTests {
         InitExBuffer.self, ShutdownExBuffer.self, PlatformStatusBuffer.self, GuestStatusBuffer.self,
         GCTXCreateBuffer.self, DecommissionBuffer.self, ActivateBuffer.self, LaunchStartBuffer.self,
         LaunchUpdateBuffer.self, LaunchFinishBuffer.self, PageReclaimBuffer.self, PageUnsmashBuffer.self,
-        ConfigBuffer.self, CommitBuffer.self, FeatureInfoBuffer.self,
+        ConfigBuffer.self, CommitBuffer.self, FeatureInfoBuffer.self, DownloadFirmwareExBuffer.self,
+        VerifyMitigationBuffer.self, SEVInitBuffer.self, SEVInitExBuffer.self, SEVPlatformStatusBuffer.self,
+        SEVGetIDBuffer.self, SEVCertificateRequestBuffer.self, SEVCertificateExportBuffer.self,
+        SEVDownloadFirmwareBuffer.self,
     ]
 
     @Test("each bit of a command buffer is reserved exactly if its field says so")
@@ -167,7 +201,8 @@ struct FirmwareLayoutTests {
                 let isReserved = mask[bit / 8] & bytes[bit / 8] != 0
                 #expect(type.init(decoding: bytes).reservedIsZero == !isReserved, "\(type) bit \(bit)")
             }
-            let name = try #require(FirmwareCommand.named.first { $0.command == type.command })
+            let name = try #require(
+                (FirmwareCommand.named + FirmwareCommand.legacyNamed).first { $0.command == type.command })
             #expect(name.bufferSize == type.byteCount, "\(type)")
         }
     }
@@ -200,7 +235,7 @@ struct FirmwareLayoutTests {
         #expect(PageReclaimBuffer.reservedMask == [0xfe, 0x0f, 0, 0, 0, 0, 0, 0])
         #expect(LaunchFinishBuffer.reservedMask[0x18..<0x20] == [0xf8, 255, 255, 255, 255, 255, 255, 255])
         #expect(LaunchFinishBuffer.reservedMask[0x08..<0x18].allSatisfy { $0 == 0 })
-        #expect(InitExBuffer.reservedMask[0..<8] == [0xfc, 255, 255, 255, 255, 255, 255, 255])
+        #expect(InitExBuffer.reservedMask[0..<8] == [0xf0, 255, 255, 255, 255, 255, 255, 255])
         #expect(PlatformStatusBuffer.reservedMask.allSatisfy { $0 == 0 })
     }
 }

@@ -15,7 +15,10 @@ struct CrossProductTests {
         #expect(Self.rules.count == CrossProductRule.all.count && Self.rules.count >= 58)
         #expect(ProductPoint.all.count == (12 * 2 + 1) * 6)
         let operands = Set(Self.rules.map { $0.command + " " + $0.operand })
-        for row in PageStateTests.rows { #expect(operands.contains(row.testDescription), "\(row.testDescription)") }
+        // Neither a guest nor the size of an entry matters to legacy buffers and to the IOMMU's pages.
+        for row in PageStateTests.rows where !row.command.hasPrefix("SEV_") && row.operand != "iommu" {
+            #expect(operands.contains(row.testDescription), "\(row.testDescription)")
+        }
         for rule in Self.rules {
             let accepted = Set(
                 ProductPoint.all.filter { rule.refusal($0) == nil }.map(\.abbreviation))

@@ -134,14 +134,6 @@ struct KeyDerivationTests {
         #expect(try platform.ask(.keyRequest, Self.request(root: 1)).status == .success)
     }
 
-    @Test("quirk 13: SNP_CONFIG takes a TCB that is lower as a number though one component is higher")
-    func configComparesNumbers() throws {
-        let platform = try TestPlatform()
-        let tcb = TCBVersion(TCBComponents(bootLoader: 8, tee: 0, snp: 23, microcode: 200), layout: .milanGenoa)
-        #expect(platform.run(ConfigBuffer(reportedTCB: tcb)) == .success)
-        #expect(platform.firmware.platformStatus.reportedTCB == tcb)
-    }
-
     @Test("a lower version's chain value follows from a higher one's, not the other way round")
     func chain() {
         let chip = ChipSecret(seed: 1, product: .genoa)

@@ -40,19 +40,6 @@ struct VLEKTests {
         #expect(platform.firmware.vlekPublicKey == nil)
     }
 
-    @Test("quirk 12: MASK_CHIP_KEY does not stop the VLEK from signing")
-    func quirk12() throws {
-        let platform = try TestPlatform()
-        try Self.load(platform)
-        try platform.require(platform.run(ConfigBuffer(reportedTCB: TCBVersion(rawValue: 0), maskChipKey: true)))
-        try platform.makeRunningGuest { $0.vcekIsDisabled = true }
-        let report = try AttestationReportTests.report(platform)
-        #expect(try platform.ask(.reportRequest, AttestationReportTests.request(0)).status == .success, "VCEK_DIS too")
-        #expect(report[0x48] == 2 | 1 << 2)
-        #expect(try AttestationReportTests.isSigned(report, by: #require(platform.firmware.vlekPublicKey)))
-        #expect(try platform.ask(.reportRequest, AttestationReportTests.request(1)).status == .invalidKey)
-    }
-
     @Test("derived keys come from the VLEK if it is there or asked for")
     func derivedKeys() throws {
         let platform = try TestPlatform()

@@ -161,6 +161,7 @@ public final class LaunchedGuest {
     private static func product(for signature: CPUSignature) -> Product {
         switch (signature.family, signature.model) {
         case (...0x18, _), (0x19, ...0xf): .milan
+        case (0x19, 0xa0...0xaf): .bergamo
         case (0x19, _): .genoa
         default: .turin
         }
