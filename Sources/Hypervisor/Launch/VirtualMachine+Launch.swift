@@ -42,7 +42,8 @@ extension VirtualMachine {
             guard !launch.isFinished else { throw .invalidArgument }
             guard !virtualCPUs.contains(where: { $0.id == id }) else { throw .exists }
             let cpu = VirtualCPU(id: id, initialState: initialState, of: self)
-            if let processor { cpu.attach(processor) }
+            // Nobody else knows the virtual CPU yet.
+            cpu.thread = processor.map { HardwareThread($0, interrupt: cpu.interrupt) }
             nested.lock.withLock { virtualCPUs.append(cpu) }
             return cpu
         }

@@ -17,6 +17,9 @@ public final class VirtualCPU: @unchecked Sendable {
     /// The frame of the VMSA that launch made. Guarded by the machine's `slotsLock`.
     var vmsaFrame: PFN?
 
+    /// The frame of the guest's own VMSA while it is in the guest with it. Guarded by the nested tables' lock.
+    var enteredVMSA: GFN?
+
     /// The machine; gone once nobody holds it.
     weak var machine: VirtualMachine?
     let lock: Lock

@@ -28,6 +28,12 @@ public struct ScriptError: Error, Hashable, Sendable, CustomStringConvertible {
     /// What is wrong, and what was expected.
     public var message: String
 
+    /// Makes an error.
+    public init(line: Int, message: String) {
+        self.line = line
+        self.message = message
+    }
+
     /// One line for the user.
     public var description: String { "line \(line): \(message)" }
 }
