@@ -126,8 +126,9 @@ struct ExploredGuestTests {
         var withVMSA = 0
         try explore(0..<120) { explorer in
             let machine = try machineWithGuestVMSA(
-                try GuestScript("pvalidate 0x1200000 2M validate", "touch 0x1200000 x40 private read"))
+                try GuestScript("ghcb 0x1400000", "pvalidate 0x1200000 2M validate", "touch 0x1200000 x40 private read"))
             explorer.spawn("host") {
+                for _ in 0..<10 { schedulePoint(.yield) }
                 do throws(ConversionFailure) {
                     try machine.vm.setMemoryAttributes(ScriptedMachine.gpa(5), byteCount: 4096, to: .shared)
                 } catch { explorer.fail("the conversion is refused: \(error)") }
