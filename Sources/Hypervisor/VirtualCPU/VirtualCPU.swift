@@ -36,6 +36,10 @@ public final class VirtualCPU: @unchecked Sendable {
     var vmsaSource = VMSASource.launched
     /// The GHCB MSR, VMCB offset 0A0.
     var ghcb = VirtualCPU.resetGHCB
+    /// What the host keeps for the guest's requests.
+    var ghcbState = GHCBState()
+    /// A SIPI has come since the reset hold began.
+    var sipiHasCome = false
     /// An event for the next entry.
     var eventInjection = EventInjection.none
     /// What the next entry does with the TLB.
