@@ -49,8 +49,10 @@ struct ExploredGuestTests {
     func halves() throws {
         try explore(0..<60) { explorer in
             let machine = try ScriptedMachine(
-                try GuestScript("pvalidate 0x1000000 x4 4K validate", "write 0x1000000 private 0102", "read 0x1000000 private 0102"),
-                try GuestScript("pvalidate 0x1100000 x4 4K validate", "write 0x1103000 private 03", "read 0x1103000 private 03"))
+                try GuestScript(
+                    "pvalidate 0x1000000 x4 4K validate", "write 0x1000000 private 0102", "read 0x1000000 private 0102"),
+                try GuestScript(
+                    "pvalidate 0x1100000 x4 4K validate", "write 0x1103000 private 03", "read 0x1103000 private 03"))
             machine.cpus[1].setState(.runnable)
             spawn(explorer, machine, 0)
             spawn(explorer, machine, 1)
@@ -126,7 +128,8 @@ struct ExploredGuestTests {
         var withVMSA = 0
         try explore(0..<120) { explorer in
             let machine = try machineWithGuestVMSA(
-                try GuestScript("ghcb 0x1400000", "pvalidate 0x1200000 2M validate", "touch 0x1200000 x40 private read"))
+                try GuestScript("ghcb 0x1400000", "pvalidate 0x1200000 2M validate", "touch 0x1200000 x40 private read")
+            )
             explorer.spawn("host") {
                 for _ in 0..<10 { schedulePoint(.yield) }
                 do throws(ConversionFailure) {

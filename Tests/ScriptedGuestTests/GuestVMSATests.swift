@@ -55,7 +55,8 @@ struct GuestVMSATests {
 
     @Test("The new VMSA's VMPL is the one that runs")
     func vmpl() throws {
-        let text = "pvalidate 0x1200000 2M validate -> FAIL_PERMISSION\nrmpadjust 0x1006000 4K vmpl1 r -> FAIL_PERMISSION"
+        let text =
+            "pvalidate 0x1200000 2M validate -> FAIL_PERMISSION\nrmpadjust 0x1006000 4K vmpl1 r -> FAIL_PERMISSION"
         let machine = try machine(second: text)
         #expect(machine.vm.createAP(1, apicID: 1, vmsa: gpa, features: 1))
         #expect(machine.drive(1) == [.halted])

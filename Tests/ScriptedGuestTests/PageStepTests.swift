@@ -72,7 +72,8 @@ struct PageStepTests {
         #expect(machine.failures == [])
     }
 
-    @Test("A shared access to a private page, and the reverse, goes to user space; after the conversion the step goes on")
+    @Test(
+        "A shared access to a private page, and the reverse, goes to user space; after the conversion the step goes on")
     func implicitConversion() throws {
         let machine = try ScriptedMachine(
             try GuestScript(
@@ -106,7 +107,9 @@ struct PageStepTests {
         #expect(machine.failures == [] && machine.processors[0].isFinished)
     }
 
-    @Test("An address without a slot becomes a device's: #VC with the code of a nested page fault; a slot there is memory again")
+    @Test(
+        "An address without a slot becomes a device's: #VC with the code of a nested page fault; a slot there is memory again"
+    )
     func device() throws {
         let machine = try ScriptedMachine(
             try GuestScript(

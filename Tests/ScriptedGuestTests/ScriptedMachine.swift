@@ -29,6 +29,7 @@ final class ScriptedMachine {
         emulated = try EmulatedHost(MachineConfiguration(dramByteCount: 48 << 20))
         vm = try VirtualMachine(host: emulated.host, policy: policy)
         try vm.sevInit2()
+        try vm.enableHypercallExits()
         file = try vm.createGuestMemory(byteCount: 8 << 20, folioOrder: folioOrder)
         let user = try UserMemory(host: emulated.host, byteCount: 8 << 20)
         try vm.setMemoryRegion(
@@ -67,6 +68,15 @@ final class ScriptedMachine {
             }
         }
         return exits
+    }
+
+    /// Runs all virtual CPUs in turns until all scripts have ended, or none of them goes on.
+    func driveAll() {
+        var positions: [Int] = []
+        while positions != processors.map(\.position) {
+            positions = processors.map(\.position)
+            for index in cpus.indices { drive(index) }
+        }
     }
 
     private func convert(_ gpa: GPA, _ byteCount: UInt64, _ attribute: MemoryAttribute) -> Bool {

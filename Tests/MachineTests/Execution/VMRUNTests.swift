@@ -12,8 +12,10 @@ struct VMRUNTests {
         fixture.processor.body = { state, memory, _ in
             #expect(state.registers.rax == 0x1234)
             #expect(state.ghcb == 0x77 && state.budget == 9 && state.event.vector == 0x21)
-            #expect(memory.context == RunningGuest(
-                asid: RunFixture.asid, vmpl: .vmpl0, nestedRoot: fixture.nested.root, key: fixture.key))
+            #expect(
+                memory.context
+                    == RunningGuest(
+                        asid: RunFixture.asid, vmpl: .vmpl0, nestedRoot: fixture.nested.root, key: fixture.key))
             state.registers.rax = 0x5678
             state.ghcb = 0x99
             state.budget = 4
@@ -35,7 +37,8 @@ struct VMRUNTests {
     @Test("Reserved bytes of the page survive a run")
     func reservedBytes() throws {
         let fixture = try RunFixture()
-        fixture.machine.memory.store([0xaa, 0xbb], at: SPA(fixture.vmsaFrame.address.rawValue + 0xe00), key: fixture.key)
+        fixture.machine.memory.store(
+            [0xaa, 0xbb], at: SPA(fixture.vmsaFrame.address.rawValue + 0xe00), key: fixture.key)
         fixture.run()
         let found = fixture.machine.memory.bytes(
             SPA(fixture.vmsaFrame.address.rawValue + 0xe00), count: 2, key: fixture.key)
@@ -76,7 +79,10 @@ struct VMRUNTests {
         let code: ExitCode
         let spoil: @Sendable (RunFixture, inout VMCB) throws -> Void
 
-        init(_ name: String, _ code: ExitCode = .invalid, _ spoil: @escaping @Sendable (RunFixture, inout VMCB) throws -> Void) {
+        init(
+            _ name: String, _ code: ExitCode = .invalid,
+            _ spoil: @escaping @Sendable (RunFixture, inout VMCB) throws -> Void
+        ) {
             testDescription = name
             self.code = code
             self.spoil = spoil
