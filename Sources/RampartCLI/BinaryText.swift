@@ -37,6 +37,33 @@ func base64(_ bytes: [UInt8]) -> String {
     return String(decoding: text, as: UTF8.self)
 }
 
+/// The bytes of a base64 text with padding; white space is passed over. Nil for anything else.
+///
+/// - Spec: RFC 4648 section 4
+func bytes(base64 text: String) -> [UInt8]? {
+    let digits = text.utf8.filter { ![0x20, 0x09, 0x0a, 0x0d].contains($0) }
+    guard digits.count % 4 == 0 else { return nil }
+    let paddingCount = digits.reversed().prefix { $0 == UInt8(ascii: "=") }.count
+    guard paddingCount <= 2 else { return nil }
+    var bytes: [UInt8] = []
+    var bits: UInt32 = 0
+    for (index, digit) in digits.dropLast(paddingCount).enumerated() {
+        let value: UInt8
+        switch digit {
+        case UInt8(ascii: "A")...UInt8(ascii: "Z"): value = digit - UInt8(ascii: "A")
+        case UInt8(ascii: "a")...UInt8(ascii: "z"): value = digit - UInt8(ascii: "a") + 26
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): value = digit - UInt8(ascii: "0") + 52
+        case UInt8(ascii: "+"): value = 62
+        case UInt8(ascii: "/"): value = 63
+        default: return nil
+        }
+        bits = bits << 6 | UInt32(value)
+        if index % 4 == 0 { continue }
+        bytes.append(UInt8(truncatingIfNeeded: bits >> UInt32(6 - index % 4 * 2)))
+    }
+    return bytes
+}
+
 /// Reads an unsigned integer: decimal, or with the prefix 0x, 0o or 0b; underscores may separate digits.
 func unsignedInteger(_ text: String) -> UInt64? {
     var digits = Substring(text)

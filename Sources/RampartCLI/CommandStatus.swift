@@ -24,8 +24,13 @@ struct CommandFailure: Error, Equatable, CustomStringConvertible {
         self.description = description
     }
 
-    /// What the user can mend is usage; what the host or firmware refuses leaves nothing to conclude.
+    /// What the user can mend is usage; an ID block that does not fit is a mismatch; what the host or firmware refuses otherwise
+    /// leaves nothing to conclude.
     init(_ failure: LaunchFailure) {
+        if failure.identityRefusal != nil {
+            self.init(.violation, failure.description)
+            return
+        }
         switch failure {
         case .features, .memory, .host: self.init(.usage, failure.description)
         case .call, .command: self.init(.unsupported, failure.description)

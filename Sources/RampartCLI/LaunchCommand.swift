@@ -30,19 +30,22 @@ struct LaunchCommand: ParsableCommand {
     @Option(help: "How conversions change the RMP (eager, lazy, asPosted).", transform: PolicyName.init(argument:))
     var policy = PolicyName.eager
 
+    @OptionGroup var owner: OwnerOptions
+
     @Flag(help: "Print JSON.")
     var json = false
 
     /// What the arguments ask for.
     ///
-    /// - Throws: `CommandFailure`, in check order: the memory's size, the number of virtual CPUs
+    /// - Throws: `CommandFailure`, in check order: the memory's size, the number of virtual CPUs, what the owner asks for
     func request() throws -> LaunchRequest {
         let memory = try memory ?? ByteSize(parsing: "512M")
         try checkMemory(memory, multipleOf: .size4K)
         guard (1...LaunchConfiguration.maximumVCPUCount).contains(vcpus) else {
             throw CommandFailure.usage(LaunchPlanError.vcpuCount(vcpus).description)
         }
-        return LaunchRequest(imagePath: ovmf, memory: memory, vcpuCount: vcpus, policy: policy)
+        return LaunchRequest(
+            imagePath: ovmf, memory: memory, vcpuCount: vcpus, policy: policy, owner: try owner.request())
     }
 
     func outcome(_ report: LaunchReport) -> CommandOutcome {

@@ -14,7 +14,10 @@ public struct RampartCommand: ParsableCommand {
             inconclusive.
             """,
         version: RampartVersion.string,
-        subcommands: [LaunchCommand.self, ConvertCommand.self, MeasureCommand.self, DoctorCommand.self])
+        subcommands: [
+            LaunchCommand.self, ConvertCommand.self, MeasureCommand.self, ReportCommand.self, CertsCommand.self,
+            IDBlockCommand.self, DoctorCommand.self,
+        ])
 
     /// Makes the command; the parser fills it.
     public init() {}

@@ -99,4 +99,21 @@ struct RealDataTests {
         let both = try RealData.certificate("milan-ask.pem").pem + "\n" + RealData.certificate("milan-ark.pem").pem
         #expect(try Certificate.all(pem: both).map(\.subject.commonName) == ["SEV-Milan", "ARK-Milan"])
     }
+
+    @Test("The test authority writes what AMD writes, but for names, dates, serial number and signature")
+    func layout() throws {
+        let real = try RealData.certificate("milan-vcek.der")
+        let levels = try RealData.chain().verify(report: RealData.report()).reportedTCB
+        let ours = try TestAuthority(product: .milan).vcek(
+            publicKey: Array(real.publicKeyInfo.suffix(96)), tcb: levels,
+            chipIdentifier: try #require(real.endorsement.hardwareID))
+        #expect(ours.endorsement == real.endorsement)
+        let algorithm = try #require(real.der.firstIndex(of: 0x46).map { Array(real.der[($0 - 1)...].prefix(72)) })
+        #expect(ours.der.contains(algorithm))
+        let start = try #require(
+            real.der.indices.first { real.der[$0...].starts(with: real.publicKeyInfo) })
+        let keyAndExtensions = Array(real.der[start..<(real.der.count - 517 - 72)])
+        #expect(keyAndExtensions.count == 120 + 282)
+        #expect(ours.der.contains(keyAndExtensions))
+    }
 }

@@ -52,7 +52,20 @@ struct OutputTextTests {
         arguments: [
             ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("foobar", "Zm9vYmFy"),
         ])
-    func base64Text(text: String, encoded: String) { #expect(base64(Array(text.utf8)) == encoded) }
+    func base64Text(text: String, encoded: String) {
+        #expect(base64(Array(text.utf8)) == encoded)
+        #expect(bytes(base64: encoded) == Array(text.utf8))
+    }
+
+    @Test("base64 is read with white space, and only whole")
+    func base64Reading() {
+        let all = (0...255).map { UInt8($0) }
+        #expect(bytes(base64: base64(all)) == all)
+        #expect(bytes(base64: " Zm9v\r\nYmFy\n") == Array("foobar".utf8))
+        for text in ["Z", "Zg", "Zg=", "Z===", "====", "Zg==Zg==", "Zm9-", "Zm9\u{e9}", "=m9v"] {
+            #expect(bytes(base64: text) == nil, "\(text)")
+        }
+    }
 
     @Test("hexadecimal text is read only whole")
     func hexadecimalText() {

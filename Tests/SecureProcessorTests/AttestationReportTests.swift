@@ -90,6 +90,7 @@ struct AttestationReportTests {
             switch product {
             case .milan: ([0x19, 0x01, 1], [9, 0, 0, 0, 0, 0, 23, 72])
             case .genoa: ([0x19, 0x11, 1], [9, 0, 0, 0, 0, 0, 23, 72])
+            case .bergamo, .siena: ([0x19, 0xa0, 2], [9, 0, 0, 0, 0, 0, 23, 72])
             case .turin: ([0x1a, 0x02, 1], [1, 9, 0, 23, 0, 0, 0, 72])
             }
         #expect(Array(report[0x188..<0x18b]) == processor && Array(report[0x180..<0x188]) == tcb)

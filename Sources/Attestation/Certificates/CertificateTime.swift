@@ -23,9 +23,12 @@ public struct CertificateTime: Hashable, Comparable, Sendable, CustomStringConve
     /// Orders by time.
     public static func < (left: Self, right: Self) -> Bool { left.secondsSince1970 < right.secondsSince1970 }
 
-    /// The date, as in 2030-04-03.
-    public var description: String {
-        let days = Int((secondsSince1970 >= 0 ? secondsSince1970 : secondsSince1970 - 86_399) / 86_400) + 719_468
+    /// The second of the day, from 0 to 86399.
+    var secondOfDay: Int { Int((secondsSince1970 % 86_400 + 86_400) % 86_400) }
+
+    /// The date of the Gregorian calendar.
+    var date: (year: Int, month: Int, day: Int) {
+        let days = Int(secondsSince1970 / 86_400 - (secondsSince1970 % 86_400 < 0 ? 1 : 0)) + 719_468
         let era = (days >= 0 ? days : days - 146_096) / 146_097
         let dayOfEra = days - era * 146_097
         let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
@@ -33,7 +36,12 @@ public struct CertificateTime: Hashable, Comparable, Sendable, CustomStringConve
         let shifted = (5 * dayOfYear + 2) / 153
         let month = shifted < 10 ? shifted + 3 : shifted - 9
         let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
+        return (year, month, dayOfYear - (153 * shifted + 2) / 5 + 1)
+    }
+
+    /// The date, as in 2030-04-03.
+    public var description: String {
         func two(_ value: Int) -> String { (value < 10 ? "0" : "") + String(value) }
-        return "\(year)-\(two(month))-\(two(dayOfYear - (153 * shifted + 2) / 5 + 1))"
+        return "\(date.year)-\(two(date.month))-\(two(date.day))"
     }
 }

@@ -6,6 +6,8 @@ internal import SwiftASN1
 ///
 /// - Spec: RFC 5280 section 5.1
 public struct RevocationList: Hashable, Sendable {
+    /// The list's bytes.
+    public let der: [UInt8]
     /// The issuer's name.
     public let issuer: DistinguishedName
     /// The moment of issue.
@@ -20,6 +22,7 @@ public struct RevocationList: Hashable, Sendable {
     ///
     /// - Throws: the first part that is not as it should be
     public init(der: [UInt8]) throws(CertificateError) {
+        self.der = der
         let name = "the revocation list"
         var outer = try DERSequence(try DERSequence.parse(der[...], name), name)
         let signedPart = try outer.next(name)

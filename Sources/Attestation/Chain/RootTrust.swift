@@ -14,6 +14,9 @@ public enum RootTrust: Hashable, Sendable {
     /// The digest by which a root is known: SHA-384 of its SubjectPublicKeyInfo.
     public static func keyDigest(of root: Certificate) -> [UInt8] { Array(SHA384.hash(data: root.publicKeyInfo)) }
 
+    /// Whether a root is AMD's of Milan, Genoa or Turin.
+    public static func isAMD(_ root: Certificate) -> Bool { amdKeyDigests.contains(keyDigest(of: root)) }
+
     func accepts(_ root: Certificate) -> Bool {
         switch self {
         case .amd: Self.amdKeyDigests.contains(Self.keyDigest(of: root))

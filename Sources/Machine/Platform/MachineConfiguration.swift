@@ -8,6 +8,10 @@ public enum Product: String, CaseIterable, Sendable {
     case milan
     /// EPYC 9004, family 19h models 10-1F.
     case genoa
+    /// EPYC 97x4, family 19h models A0-AF. Attestation counts it to Genoa.
+    case bergamo
+    /// EPYC 8004, family 19h models A0-AF. Attestation counts it to Genoa.
+    case siena
     /// EPYC 9005, family 1Ah.
     case turin
 
@@ -16,6 +20,7 @@ public enum Product: String, CaseIterable, Sendable {
         switch self {
         case .milan: 0x00a0_0f11
         case .genoa: 0x00a1_0f11
+        case .bergamo, .siena: 0x00aa_0f02
         case .turin: 0x00b0_0f21
         }
     }

@@ -12,13 +12,18 @@ public struct LaunchRequest: Hashable, Sendable {
     public var vcpuCount: Int
     /// How conversions change the RMP.
     public var policy: PolicyName
+    /// What the guest's owner asks of firmware.
+    public var owner: OwnerRequest
 
     /// Makes a request.
-    public init(imagePath: String?, memory: ByteSize, vcpuCount: Int, policy: PolicyName) {
+    public init(
+        imagePath: String?, memory: ByteSize, vcpuCount: Int, policy: PolicyName, owner: OwnerRequest = OwnerRequest()
+    ) {
         self.imagePath = imagePath
         self.memory = memory
         self.vcpuCount = vcpuCount
         self.policy = policy
+        self.owner = owner
     }
 }
 

@@ -27,7 +27,7 @@ public func launch(_ request: LaunchRequest, progress: @escaping (String) -> Voi
     let start = clock.now
     progress("launching \(plan.steps.reduce(0) { $0 + $1.pageCount }) pages and \(plan.vcpuCount) VMSAs")
     let guest = try LaunchedGuest(
-        plan, memoryByteCount: request.memory.byteCount, policy: request.policy.policy)
+        plan, memoryByteCount: request.memory.byteCount, policy: request.policy.policy, owner: request.owner)
     let duration = clock.now - start
     progress("checking invariants")
     let host = guest.emulated.host

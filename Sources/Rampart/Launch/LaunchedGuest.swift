@@ -22,12 +22,13 @@ public final class LaunchedGuest {
     ///   - plan: what to launch
     ///   - memoryByteCount: the guest's memory; nil for as much as the plan touches
     ///   - policy: how later conversions change the RMP
+    ///   - owner: what the guest's owner asks of firmware
     ///   - host: the host to launch on; nil for one of its own, of the size that the guest needs
     /// - Throws: in check order: `.features`; `.memory`; what the host, a call or firmware refuses
     /// - Deviates: memory from 3 GiB up to 4 GiB is the image's; memory beyond 3 GiB starts at 4 GiB
     public init(
         _ plan: LaunchPlan, memoryByteCount: UInt64? = nil, policy: any ConversionPolicy = EagerPolicy(),
-        on host: EmulatedHost? = nil
+        owner: OwnerRequest = OwnerRequest(), on host: EmulatedHost? = nil
     ) throws(LaunchFailure) {
         guard plan.vcpuCount == 0 || plan.bootstrapVMSA.sevFeatures.contains(.snpActive) else {
             throw .features(plan.bootstrapVMSA.sevFeatures)
@@ -45,7 +46,12 @@ public final class LaunchedGuest {
             throw .call("KVM_CREATE_VM", error)
         }
         try addMemory(regions)
-        try launch(plan)
+        try launch(plan, owner)
+    }
+
+    /// The memory that a guest of a plan has if nobody says how much.
+    static func neededByteCount(_ plan: LaunchPlan) -> UInt64 {
+        plan.lowMemoryEnd.rawValue + UInt64(plan.image.bytes.count)
     }
 
     deinit { machine.destroy() }
@@ -82,7 +88,7 @@ public final class LaunchedGuest {
         } catch { throw .call("KVM_SET_USER_MEMORY_REGION2", error) }
     }
 
-    private func launch(_ plan: LaunchPlan) throws(LaunchFailure) {
+    private func launch(_ plan: LaunchPlan, _ owner: OwnerRequest) throws(LaunchFailure) {
         try command("KVM_SEV_INIT2") { () throws(SEVCommandError) in
             try machine.sevInit2(vmsaFeatures: plan.bootstrapVMSA.sevFeatures.subtracting(.snpActive).rawValue)
         }
@@ -92,14 +98,16 @@ public final class LaunchedGuest {
             }
         } catch { throw .call("KVM_CREATE_VCPU", error) }
         try command("KVM_SEV_SNP_LAUNCH_START") { () throws(SEVCommandError) in
-            try machine.snpLaunchStart(policy: .standard)
+            try machine.snpLaunchStart(policy: owner.policy)
         }
         guard let context = machine.contextPage else { throw .call("KVM_SEV_SNP_LAUNCH_START", .ioError) }
         if let digest = plan.initialDigest {
             emulated.secureProcessor.preloadLaunchDigest(digest, context: context.address)
         }
         for step in plan.steps { try update(step, of: plan) }
-        try command("KVM_SEV_SNP_LAUNCH_FINISH") { () throws(SEVCommandError) in try machine.snpLaunchFinish() }
+        try command("KVM_SEV_SNP_LAUNCH_FINISH") { () throws(SEVCommandError) in
+            try machine.snpLaunchFinish(owner.finishRequest)
+        }
         digest = emulated.secureProcessor.inspectGuest(context: context.address)?.launchDigest ?? []
     }
 
@@ -172,6 +180,20 @@ public enum LaunchFailure: Error, Hashable, Sendable, CustomStringConvertible {
     /// A launch call was refused, perhaps by firmware.
     case command(String, SEVCommandError)
 
+    /// Why firmware refused the guest's ID block, in words; nil for any other failure.
+    ///
+    /// LAUNCH_FINISH gives these statuses only for what is wrong with the block and its authentication.
+    public var identityRefusal: String? {
+        guard case .command("KVM_SEV_SNP_LAUNCH_FINISH", let error) = self else { return nil }
+        return switch error.firmware {
+        case .badMeasurement: "the ID block is for another launch digest"
+        case .policyFailure: "the ID block is for another guest policy"
+        case .invalidParam: "the ID authentication names an algorithm other than ECDSA P-384 with SHA-384"
+        case .badSignature: "a key or signature of the ID authentication is wrong"
+        default: nil
+        }
+    }
+
     /// One line for the user.
     public var description: String {
         switch self {
@@ -183,7 +205,8 @@ public enum LaunchFailure: Error, Hashable, Sendable, CustomStringConvertible {
                 + "below 3 GiB. Raise --memory, or use another firmware image."
         case .host(let error): "\(error). Give the guest less memory."
         case .call(let name, let errno): "\(name) is refused: \(errno)."
-        case .command(let name, let error): "\(name) is refused: \(error)."
+        case .command(let name, let error):
+            identityRefusal.map { "\($0) (\(name): \(error))." } ?? "\(name) is refused: \(error)."
         }
     }
 }
