@@ -47,7 +47,8 @@ public struct Errno: RawRepresentable, Error, Hashable, Sendable, CustomStringCo
     private static let names: [Int32: String] = [
         1: "EPERM", 2: "ENOENT", 4: "EINTR", 5: "EIO", 9: "EBADF", 11: "EAGAIN", 12: "ENOMEM", 14: "EFAULT",
         16: "EBUSY",
-        17: "EEXIST", 19: "ENODEV", 22: "EINVAL", 25: "ENOTTY", 28: "ENOSPC", 38: "ENOSYS", 95: "EOPNOTSUPP", 110: "ETIMEDOUT",
+        17: "EEXIST", 19: "ENODEV", 22: "EINVAL", 25: "ENOTTY", 28: "ENOSPC", 38: "ENOSYS", 95: "EOPNOTSUPP",
+        110: "ETIMEDOUT",
         133: "EHWPOISON",
     ]
 
