@@ -109,9 +109,27 @@ struct VMRUNTests {
             vmcb.asid = ASID(6)
             fixture.machine.encryption.installKey([UInt8](repeating: 1, count: 16), for: vmcb.asid)
         },
-        Refusal("a page that is not validated") { fixture, vmcb in
-            try fixture.machine.rmp.rmpUpdate(
-                fixture.vmsaFrame.address, to: .guest(RunFixture.asid, at: GPA(0x9000), .size4K))
+        Refusal("a page that its guest no longer accepts") { fixture, _ in
+            let page = GuestPage(gpa: fixture.vmsaGPA, pfn: fixture.vmsaFrame, level: .level4K)
+            _ = try fixture.machine.rmp.pvalidate(
+                page, size: .size4K, validate: false, asid: RunFixture.asid, vmpl: .vmpl0)
+            #expect(fixture.machine.rmp.entry(fixture.vmsaFrame).vmsa)
+        },
+        Refusal("an immutable page") { fixture, _ in
+            var entry = fixture.machine.rmp.entry(fixture.vmsaFrame)
+            entry.immutable = true
+            fixture.machine.rmp.firmwareWrite(fixture.vmsaFrame, entry)
+        },
+        Refusal("a page of 2 MiB") { fixture, vmcb in
+            let pfn = PFN(2560)
+            try fixture.machine.rmp.rmpUpdate(pfn.address, to: .guest(RunFixture.asid, at: GPA(0x40_0000), .size2M))
+            let page = GuestPage(gpa: GPA(0x40_0000), pfn: pfn, level: .level2M)
+            _ = try fixture.machine.rmp.pvalidate(
+                page, size: .size2M, validate: true, asid: RunFixture.asid, vmpl: .vmpl0)
+            try fixture.machine.rmp.rmpAdjust(
+                page, size: .size2M, target: .vmpl1, permissions: [], vmsa: true, asid: RunFixture.asid, vmpl: .vmpl0)
+            fixture.machine.memory.store(RunFixture.vmsa.bytes, at: pfn.address, key: fixture.key)
+            vmcb.vmsa = pfn.address
         },
         Refusal("a validated page without the VMSA bit") { fixture, vmcb in
             try fixture.give(PFN(1031), at: GFN(8))
