@@ -38,6 +38,8 @@ public final class VirtualMachine: @unchecked Sendable {
     /// Virtual CPUs, by identifier.
     var virtualCPUs: [VirtualCPU] = []
     var launch = LaunchState()
+    /// The GHCB protocol's settings.
+    let ghcb = GHCBSettings()
     private let dead = Mutex<String?>(nil)
     private let destroyed = Mutex(false)
     private let totals = Mutex(ConversionCounts())
@@ -109,6 +111,8 @@ public final class VirtualMachine: @unchecked Sendable {
             return !gone
         }
         guard isFirst else { return }
+        // No virtual CPU is in the guest from here on, nor enters it again.
+        for cpu in nested.lock.withLock({ virtualCPUs }) { cpu.waitUntilOutside() }
         slotsLock.withLock {
             let removed = slots
             // Faults in flight map nothing until all is gone, and then find the machine destroyed.
@@ -128,20 +132,5 @@ public final class VirtualMachine: @unchecked Sendable {
         }
         tearDownLaunch()
         nested.destroy()
-    }
-}
-
-/// A virtual CPU: what the memory side of the hypervisor needs of one.
-public final class VirtualCPU: @unchecked Sendable {
-    /// KVM's number for it, and its APIC identifier.
-    public let id: UInt32
-    /// The state that launch encrypts.
-    public var initialState: VMSA
-    /// The frame of its VMSA, once launched.
-    var vmsaFrame: PFN?
-
-    init(id: UInt32, initialState: VMSA) {
-        self.id = id
-        self.initialState = initialState
     }
 }

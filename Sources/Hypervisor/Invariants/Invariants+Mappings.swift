@@ -11,6 +11,10 @@ extension VirtualMachine {
         nested.table.table.forEachLeaf { frame, mapping in
             guard !findings.isFull else { return }
             let gfn = GFN(frame)
+            guard mapping.pfn != NestedTables.deviceFrame else {
+                if slot(containing: gfn) != nil { findings.add(1, "guest frame \(gfn) has a slot and is a device's") }
+                return
+            }
             if host.allocator.isFreeUnlocked(mapping.pfn) {
                 return findings.add(3, "guest frame \(gfn) maps frame \(mapping.pfn), which is free")
             }

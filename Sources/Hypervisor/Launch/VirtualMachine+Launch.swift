@@ -1,6 +1,6 @@
 // The launch calls before and after the pages: SEV_INIT2, KVM_CREATE_VCPU, LAUNCH_START, LAUNCH_FINISH, and the end.
 
-internal import Machine
+public import Machine
 public import SNPArchitecture
 internal import Scheduling
 
@@ -31,14 +31,19 @@ extension VirtualMachine {
 
     /// KVM_CREATE_VCPU with the register state that launch will encrypt.
     ///
+    /// - Parameter processor: what executes its guest code; without one it can be launched and not be run
     /// - Throws: in check order: EIO (dead), EINVAL (launch is finished), EEXIST (the identifier)
     @discardableResult
-    public func createVirtualCPU(id: UInt32, initialState: VMSA) throws(Errno) -> VirtualCPU {
+    public func createVirtualCPU(
+        id: UInt32, initialState: VMSA, processor: (any GuestProcessor)? = nil
+    ) throws(Errno) -> VirtualCPU {
         try checkAlive()
         return try slotsLock.withLock { () throws(Errno) in
             guard !launch.isFinished else { throw .invalidArgument }
             guard !virtualCPUs.contains(where: { $0.id == id }) else { throw .exists }
-            let cpu = VirtualCPU(id: id, initialState: initialState)
+            let cpu = VirtualCPU(id: id, initialState: initialState, of: self)
+            // Nobody else knows the virtual CPU yet.
+            cpu.thread = processor.map { HardwareThread($0, interrupt: cpu.interrupt) }
             nested.lock.withLock { virtualCPUs.append(cpu) }
             return cpu
         }

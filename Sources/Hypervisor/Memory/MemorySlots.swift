@@ -133,7 +133,13 @@ extension VirtualMachine {
         }
         region.userMemory.bind(slot, of: self)
         let at = slots.firstIndex { $0.frames.lowerBound > frames.lowerBound } ?? slots.endIndex
-        nested.lock.withLock { slots.insert(slot, at: at) }
+        let hadDevicePages = nested.lock.withLock {
+            slots.insert(slot, at: at)
+            return nested.hasDevicePages
+        }
+        guard hadDevicePages else { return }
+        beginInvalidation(frames)
+        endInvalidation(frames)
     }
 
     private func delete(_ slot: MemorySlot) {

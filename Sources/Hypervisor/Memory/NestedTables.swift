@@ -3,6 +3,7 @@
 public import Machine
 public import SNPArchitecture
 public import Scheduling
+internal import Synchronization
 
 /// The nested tables and their invalidation counters. `lock` guards everything here, and reading attributes and slots.
 public final class NestedTables: @unchecked Sendable {
@@ -18,6 +19,8 @@ public final class NestedTables: @unchecked Sendable {
     /// How many leaf entries were ever removed, and how many of them a flush has followed.
     private var zapCount: UInt64 = 0
     private var flushedZapCount: UInt64 = 0
+    /// How many virtual CPUs are in the guest with a VMSA of the guest's own. Changed under the lock.
+    let guestVMSACount = Atomic<Int>(0)
     /// The tables are given back.
     private(set) var isDestroyed = false
 
@@ -59,6 +62,9 @@ public final class NestedTables: @unchecked Sendable {
         isDestroyed || (active > 0 && activeFrames?.overlaps(frames) == true) || self.sequence != sequence
     }
 
+    /// Whether an invalidation of the frame is under way.
+    func isInvalidating(_ gfn: GFN) -> Bool { active > 0 && activeFrames?.contains(gfn) == true }
+
     /// Puts a leaf in place of whatever maps the range now.
     ///
     /// - Throws: ENOMEM without a frame for a table
@@ -71,6 +77,22 @@ public final class NestedTables: @unchecked Sendable {
             precondition(error == .outOfTablePages, "a zapped range is free: \(error)")
             throw .noMemory
         }
+    }
+
+    /// The frame to which device pages are mapped: past the physical address width, so that an access meets a reserved bit.
+    static let deviceFrame = PFN(1 << (PageTableEntry.physicalAddressWidth - 12))
+    /// Some page is marked as a device's, or has been.
+    private(set) var hasDevicePages = false
+
+    /// Marks a guest frame as a device's: an access raises #VC in the guest, which then asks for the access.
+    ///
+    /// - Spec: GHCB 56421, "MMIO access"; Linux: `mark_mmio_spte()`
+    /// - Throws: EFAULT past the tables' reach, ENOMEM without a frame for a table
+    func markDevice(_ gfn: GFN) throws(Errno) {
+        guard gfn.rawValue < PageTable.frameCount else { throw .badAddress }
+        guard !isDestroyed else { throw .ioError }
+        hasDevicePages = true
+        try map(gfn, Self.deviceFrame, .level4K)
     }
 
     /// How a frame is mapped, or nil. For tools and tests; takes the lock.
@@ -96,6 +118,7 @@ extension VirtualMachine {
             nested.lock.withLock { nested.noteFlush(of: unflushed) }
             flushes &+= 1
         }
+        if nested.guestVMSACount.load(ordering: .relaxed) > 0 { expelVMSAs(in: frames) }
         return zapped
     }
 
