@@ -37,6 +37,10 @@ struct SealedRequestTests {
             #expect(found[.exitInfo1] == 0)
             return GuestRequestResult(rawValue: found[.exitInfo2])
         }
+        // A launched guest finds its own CPUID table in the host's answers.
+        cpu.ghcb = GHCBMSRRequest.cpuid(function: 0x8000_001f, register: .ebx).rawValue
+        _ = cpu.handleVMGEXIT(of: machine)
+        #expect(GHCBMSRResponse(rawValue: cpu.ghcb) == .cpuid(51 | 1 << 6 | 4 << 12, .ebx))
         var channel = try GuestMessageChannel(vmpck: 0, secrets: guest.secrets)
         for round in 1...3 as ClosedRange<UInt8> {
             let data = [UInt8](repeating: round, count: 64)
