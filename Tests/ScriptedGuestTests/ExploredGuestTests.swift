@@ -47,7 +47,7 @@ struct ExploredGuestTests {
 
     @Test("Two virtual CPUs accept halves of one 2M page: one splits it under the other, and neither loses a page")
     func halves() throws {
-        try explore(0..<60) { explorer in
+        try explore(0..<40) { explorer in
             let machine = try ScriptedMachine(
                 try GuestScript(
                     "pvalidate 0x1000000 x4 4K validate", "write 0x1000000 private 0102", "read 0x1000000 private 0102"),
@@ -65,7 +65,7 @@ struct ExploredGuestTests {
     @Test("A page race: of two virtual CPUs that accept a page exactly one finds it not accepted")
     func doubleAccept() throws {
         var orders: Set<Bool> = []
-        try explore(0..<60) { explorer in
+        try explore(0..<40) { explorer in
             let text = "pvalidate 0x1000000 4K validate -> any"
             let machine = try ScriptedMachine(try GuestScript(text), try GuestScript(text))
             machine.cpus[1].setState(.runnable)
@@ -84,7 +84,7 @@ struct ExploredGuestTests {
     @Test("The host converts while the guest works: a step goes on or raises #VC, and no write is lost before that")
     func conversion() throws {
         var exceptions = 0
-        try explore(0..<80) { explorer in
+        try explore(0..<50) { explorer in
             let machine = try ScriptedMachine(
                 try GuestScript(
                     "pvalidate 0x1000000 2M validate -> any", "write 0x1000000 private 2a -> any",
@@ -126,7 +126,7 @@ struct ExploredGuestTests {
     @Test("The host converts the page of a VMSA that runs: it gets the virtual CPU out first, and nothing is lost")
     func expelled() throws {
         var withVMSA = 0
-        try explore(0..<120) { explorer in
+        try explore(0..<80) { explorer in
             let machine = try machineWithGuestVMSA(
                 try GuestScript("ghcb 0x1400000", "pvalidate 0x1200000 2M validate", "touch 0x1200000 x40 private read")
             )
@@ -151,7 +151,7 @@ struct ExploredGuestTests {
     @Test("One VMSA for two virtual CPUs: while one runs it the other gets BUSY, and both can run it afterwards")
     func busy() throws {
         var busy = 0
-        try explore(0..<60) { explorer in
+        try explore(0..<40) { explorer in
             let machine = try machineWithGuestVMSA(
                 try GuestScript("touch 0x1400000 x4 shared read", "write 0x1400000 shared 01"), copies: 2)
             for index in 1...2 {

@@ -27,6 +27,8 @@ struct ScriptTextTests {
             vmgexit CPUID rax=1 rcx=0 -> rax=5 info1=0
             vmgexit 0x8000fffd usage=1 version=1 info1=none buffer=0102 -> any
             psc 0x200000 x2 2M private -> info1=0 info2=0x100000001
+            report 0x1000 0x2000 0x3000 vmpck=1 vmpl=2 data=0a0b -> info1=0 info2=0x1d
+            report 0x1000 0x2000 0x3000
             terminate 1 2
             pause
             halt\r
@@ -58,6 +60,13 @@ struct ScriptTextTests {
         try built.vmgexit(call)
         try built.changePageStates(
             GPA(0x20_0000), count: 2, .size2M, to: .makePrivate, expecting: .response(info1: 0, info2: 1 << 32 | 1))
+        var report = ReportStep(secrets: GPA(0x1000), request: GPA(0x2000), response: GPA(0x3000))
+        let plain = report
+        report.vmpck = 1
+        report.vmpl = 2
+        report.data = [10, 11]
+        try built.report(report, expecting: .response(info1: 0, info2: 0x1d))
+        try built.report(plain)
         try built.terminate(set: 1, reason: 2)
         for step in [GuestOperation.pause, .halt, .shutdown] { try built.append(GuestStep(step)) }
         let parsed = try GuestScript(text: text)
@@ -125,6 +134,9 @@ struct ScriptTextTests {
             ("psc 0x1000 4K mine", "the page state is \"mine\"; it is one of private, shared, smash, unsmash"),
             ("psc 0x1000 4K private -> info2=0 info1=0", "a response is info1=N info2=N"),
             ("start-ap 4294967296 0x1000", "the APIC identifier is 4294967296, more than 4294967295"),
+            ("report 1 2 3 vmpck=4", "a report has at most 64 bytes of data, and there are VMPCK 0 to 3"),
+            ("report 1 2 3 key=4", "\"key\" is none of vmpck, vmpl, data"),
+            ("report 1 2", "the guest physical address is missing"),
             ("terminate 0 1 -> ok", "the step takes no \"->\""),
         ])
     func errors(_ line: String, _ message: String) {
@@ -171,7 +183,7 @@ struct ScriptTextTests {
         let (second, first) = Self.files.reduce(into: ([URL](), [URL]())) { lists, file in
             if file.path.hasSuffix(".ap.txt") { lists.0.append(file) } else { lists.1.append(file) }
         }
-        #expect(first.count >= 5 && second.count >= 1)
+        #expect(first.count >= 6 && second.count >= 1)
         for file in first {
             let other = second.first {
                 $0.path == file.deletingPathExtension().appendingPathExtension("ap.txt").path

@@ -12,6 +12,8 @@ import Testing
 final class ScriptedMachine {
     static let base = GPA(0x100_0000)
     static let privatePages: UInt64 = 1024
+    /// A page of firmware's secrets, in a slot of its own.
+    static let secrets = GPA(0x200_0000)
 
     let emulated: EmulatedHost
     let vm: VirtualMachine
@@ -42,8 +44,20 @@ final class ScriptedMachine {
         }
         self.cpus = cpus
         try vm.snpLaunchStart(policy: .standard)
+        try launchSecrets()
         try vm.snpLaunchFinish()
         try vm.setMemoryAttributes(Self.base, byteCount: Self.privatePages << 12, to: .private)
+    }
+
+    private func launchSecrets() throws {
+        let user = try UserMemory(host: host, byteCount: 4096)
+        let file = try vm.createGuestMemory(byteCount: 4096, folioOrder: 0)
+        try vm.setMemoryRegion(
+            MemoryRegion(slot: 2, gpa: Self.secrets, byteCount: 4096, userMemory: user, guestMemory: file))
+        try vm.setMemoryAttributes(Self.secrets, byteCount: 4096, to: .private)
+        var request = LaunchUpdateRequest(
+            gfn: Self.secrets.frame, source: [UInt8](repeating: 0, count: 4096)[...], byteCount: 4096, type: .secrets)
+        try vm.snpLaunchUpdate(&request)
     }
 
     static func gpa(_ page: UInt64) -> GPA { base + page << 12 }
