@@ -51,7 +51,7 @@ struct Firmware {
         committedTCB = configuration.committedTCB ?? currentTCB
         committedVersion = configuration.committedVersion ?? configuration.version
         chip = ChipSecret(
-            seed: configuration.chipSeed ?? (machine.configuration.seed ^ 0x4348_4950_5345_4544),
+            seed: configuration.chipSeed ?? EmulatedChip.seed(ofMachine: machine.configuration.seed),
             product: machine.configuration.product)
         var entropy = EntropySource(seed: configuration.seed ?? (machine.configuration.seed ^ 0x5350_5345_4544_0001))
         contextKey = machine.encryption.installKey(Self.random(16, from: &entropy), for: Self.contextKeyASID)

@@ -103,15 +103,16 @@ struct FirmwareLayoutTests {
                 "TSC_FACTOR": 0x160,
             ]),
     ]
+    static let allCases = cases + laterCases
 
-    @Test("the size and every named field's offset are the document's", arguments: cases)
+    @Test("the size and every named field's offset are the document's", arguments: allCases)
     func offsets(_ layout: LayoutCase) {
         #expect(layout.type.byteCount == layout.byteCount)
         let named = layout.type.fields.filter { $0.kind != .reserved && $0.kind != .unused }
         #expect(Dictionary(uniqueKeysWithValues: named.map { ($0.name, $0.offset) }) == layout.offsets)
     }
 
-    @Test("fields follow each other without gap or overlap and fill the structure", arguments: cases)
+    @Test("fields follow each other without gap or overlap and fill the structure", arguments: allCases)
     func coverage(_ layout: LayoutCase) {
         var end = 0
         for field in layout.type.fields {
@@ -122,7 +123,7 @@ struct FirmwareLayoutTests {
         #expect(end == layout.byteCount)
     }
 
-    @Test("encoding what was decoded gives the same bytes, reserved ones aside", arguments: cases)
+    @Test("encoding what was decoded gives the same bytes, reserved ones aside", arguments: allCases)
     func roundTrip(_ layout: LayoutCase) {
         func check<T: FirmwareLayout & Equatable>(_ type: T.Type) {
             var seed: UInt64 = 0x9e37_79b9_7f4a_7c15
@@ -158,7 +159,7 @@ struct FirmwareLayoutTests {
 
     @Test("each bit of a command buffer is reserved exactly if its field says so")
     func reservedBits() throws {
-        for type in Self.buffers {
+        for type in Self.buffers + Self.laterBuffers {
             let mask = type.reservedMask
             for bit in 0..<(type.byteCount * 8) {
                 var bytes = [UInt8](repeating: 0, count: type.byteCount)
@@ -171,8 +172,26 @@ struct FirmwareLayoutTests {
         }
     }
 
+    @Test("every SNP command with a buffer has its layout checked here")
+    func everyCommand() {
+        let checked = Set((Self.buffers + Self.laterBuffers).map { $0.command })
+        let named = FirmwareCommand.named.filter { $0.bufferSize > 0 && (0x81...0xce).contains($0.command.rawValue) }
+        let missing = Set(named.map(\.command)).subtracting(checked)
+        #expect(named.count >= 27 && missing.isSubset(of: [.snpVerifyMitigation, .snpDownloadFirmwareEx]))
+        for type in Self.buffers + Self.laterBuffers {
+            #expect(Self.allCases.contains { ObjectIdentifier($0.type) == ObjectIdentifier(type) }, "\(type)")
+        }
+    }
+
     @Test("the reserved masks are the document's")
     func reservedMasks() {
+        #expect(PageSwapOutBuffer.reservedMask[0x18..<0x28].allSatisfy { $0 == 0 })
+        #expect(PageSwapOutBuffer.reservedMask[0x28...] == [0xe8, 255, 255, 255, 255, 255, 255, 255])
+        #expect(PageSwapInBuffer.reservedMask[0x20...].prefix(9) == [255, 255, 255, 255, 255, 255, 255, 255, 0xe0])
+        #expect(PageMoveBuffer.reservedMask[0x08..<0x0c] == [0xfe, 255, 255, 255])
+        #expect(GuestRequestBuffer.reservedMask[0x08...].allSatisfy { $0 == 0 })
+        #expect(VLEKLoadBuffer.reservedMask == [0, 0, 0, 0, 0, 255, 255, 255] + [UInt8](repeating: 0, count: 8))
+        #expect(ActivateExBuffer.reservedMask[0x10...].allSatisfy { $0 == 0 })
         #expect(
             LaunchUpdateBuffer.reservedMask.prefix(0x20) == [
                 0xff, 0x0f, 0, 0, 0, 0, 0, 0, 0xe0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,

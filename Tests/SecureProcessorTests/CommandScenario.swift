@@ -44,9 +44,8 @@ final class CommandScenario {
         guard let message, platform.machine.memory.contains(spa, count: 0x2000) else { return }
         let keys = platform.messageKeys()
         guard keys.count == 4, let sealed = try? message.sealed(keys[Int(min(message.header.vmpck, 3))]) else { return }
-        if spa.frame.aligned(down: .size2M) == TestPage.request.aligned(down: .size2M)
-            || spa.frame == TestPage.uncovered
-        {
+        let region = spa.frame.aligned(down: .size2M)
+        if [TestPage.request.aligned(down: .size2M), TestPage.uncovered, TestPage.operand].contains(region) {
             platform.machine.memory.store(sealed, at: spa)
         }
     }

@@ -21,7 +21,7 @@ struct KeyDerivationTests {
     func reduction() {
         let n = "ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc529"
         func reduce(_ bigEndian: String) -> String {
-            hex(P384Scalar.reduce(littleEndian: bytes(hex: bigEndian).reversed()))
+            hex(P384KeyNumber.reduce(littleEndian: bytes(hex: bigEndian).reversed()))
         }
         #expect(reduce("00") == String(repeating: "0", count: 95) + "1")
         #expect(reduce(n + "72") == String(repeating: "0", count: 95) + "1")

@@ -67,6 +67,7 @@ struct MigrationTests {
         #expect(
             after.state == .running && after.launchDigest == before.launchDigest && after.hostData == before.hostData)
         #expect(after.reportID != before.reportID && other.messageKeys() == keys)
+        #expect(other.firmware.platformStatus.guestCount == 2 && after.messageCounts == before.messageCounts)
         let agent = other.firmware.inspectGuest(context: TestPage.agent.address)
         #expect(after.migrationAgentReportID == agent?.reportID)
         let again = try other.ask(.importRequest, Self.importing(image, TestPage.context), context: TestPage.agent)
@@ -121,6 +122,9 @@ struct MigrationTests {
         #expect(try platform.ask(.vmrkRequest, request, vmpck: 1, context: TestPage.agent).status == .invalidGuest)
         #expect(
             try platform.ask(.vmrkRequest, request.replacing(8, 1), context: TestPage.agent).status == .invalidParam)
+        platform.firmware.withFirmware { $0.guests[TestPage.context]?.initialMigrationImage = true }
+        #expect(try platform.ask(.vmrkRequest, request, context: TestPage.agent).status == .invalidGuestState)
+        platform.firmware.withFirmware { $0.guests[TestPage.context]?.initialMigrationImage = false }
         #expect(vmrk() == old)
         #expect(try platform.ask(.vmrkRequest, request, context: TestPage.agent).status == .success)
         #expect(vmrk() == [UInt8](repeating: 9, count: 32))
@@ -161,6 +165,9 @@ struct MigrationTests {
         #expect(try absorb(request) == .success)
         let after = try #require(platform.firmware.inspectGuest(context: target.address))
         #expect(after.state == .running && after.isActive && after.hostData.prefix(1) == [7])
+        #expect(platform.firmware.withFirmware { $0.asids[ASID(7)].inUse != 0 && $0.asids[ASID(7)].allocated == 0 })
+        let back = try platform.ask(.exportRequest, Self.request(target, flags: 1), context: TestPage.agent)
+        #expect(back.status == .success, "its agent is the one that absorbed it")
         #expect(platform.messageKeys(target) == platform.messageKeys())
     }
 }

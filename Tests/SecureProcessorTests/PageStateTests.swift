@@ -54,6 +54,10 @@ struct PageStateTests {
     @Test("the status and the state afterwards are the table's", arguments: rows)
     func states(_ row: Row) throws {
         for (state, cell) in zip(Self.states, row.cells) {
+            defer {
+                SpecCoverage.hit(
+                    "firmware-page-states.tsv", [row.command, row.operand] + row.cells, accepted: cell.hasPrefix(">"))
+            }
             let scenario = try CommandScenario(row.command)
             let pfn = place(row, state, scenario)
             let before = scenario.platform.snapshot()
@@ -72,34 +76,38 @@ struct PageStateTests {
         }
     }
 
+    /// The page that a scenario has for an operand, and the word of the command's buffer that names it; 8 for a list's.
+    static func operand(_ command: String, _ operand: String) -> (PFN, Int) {
+        switch (command, operand) {
+        case ("SNP_ACTIVATE_EX", "context"): (TestPage.context, 1)
+        case ("SNP_DBG_DECRYPT", "source"): (TestPage.page, 1)
+        case ("SNP_DBG_ENCRYPT", "source"): (TestPage.status, 1)
+        case ("SNP_DBG_DECRYPT", "destination"): (TestPage.status, 2)
+        case ("SNP_DBG_ENCRYPT", "destination"): (TestPage.page, 2)
+        case ("SNP_PAGE_MD_INIT", "page"): (TestPage.status, 1)
+        case ("SNP_PAGE_MOVE", "source"): (TestPage.page, 2)
+        case ("SNP_PAGE_SWAP_OUT", "source"): (TestPage.page, 1)
+        case ("SNP_PAGE_MOVE", "destination"): (TestPage.large, 3)
+        case ("SNP_PAGE_SWAP_OUT", "destination"): (TestPage.status, 2)
+        case ("SNP_PAGE_SWAP_IN", "source"): (TestPage.status, 1)
+        case ("SNP_PAGE_SWAP_IN", "destination"): (TestPage.page, 2)
+        case (_, "metadata"): (TestPage.agent, 3)
+        case ("SNP_PAGE_SET_STATE", "page"): (TestPage.large, 8)
+        case (_, "context"): (TestPage.context, 0)
+        case (_, "agent"): (TestPage.agent, 2)
+        case (_, "request"): (TestPage.request, 1)
+        case (_, "response"): (TestPage.response, 2)
+        case ("SNP_LAUNCH_UPDATE", "page"): (TestPage.page, 2)
+        case ("SNP_PAGE_UNSMASH", "page"): (TestPage.large, 0)
+        case (_, "page"): (TestPage.page, 0)
+        case ("SNP_PLATFORM_STATUS", _): (TestPage.status, 0)
+        default: (TestPage.status, 1)
+        }
+    }
+
     /// Brings the operand's page to a state, or the operand to a page that has it; returns the page.
     private func place(_ row: Row, _ state: PageState, _ scenario: CommandScenario) -> PFN {
-        let (pfn, word): (PFN, Int) =
-            switch (row.command, row.operand) {
-            case ("SNP_ACTIVATE_EX", "context"): (TestPage.context, 1)
-            case ("SNP_DBG_DECRYPT", "source"): (TestPage.page, 1)
-            case ("SNP_DBG_ENCRYPT", "source"): (TestPage.status, 1)
-            case ("SNP_DBG_DECRYPT", "destination"): (TestPage.status, 2)
-            case ("SNP_DBG_ENCRYPT", "destination"): (TestPage.page, 2)
-            case ("SNP_PAGE_MD_INIT", "page"): (TestPage.status, 1)
-            case ("SNP_PAGE_MOVE", "source"): (TestPage.page, 2)
-            case ("SNP_PAGE_SWAP_OUT", "source"): (TestPage.page, 1)
-            case ("SNP_PAGE_MOVE", "destination"): (TestPage.large, 3)
-            case ("SNP_PAGE_SWAP_OUT", "destination"): (TestPage.status, 2)
-            case ("SNP_PAGE_SWAP_IN", "source"): (TestPage.status, 1)
-            case ("SNP_PAGE_SWAP_IN", "destination"): (TestPage.page, 2)
-            case (_, "metadata"): (TestPage.agent, 3)
-            case ("SNP_PAGE_SET_STATE", "page"): (TestPage.large, 8)
-            case (_, "context"): (TestPage.context, 0)
-            case (_, "agent"): (TestPage.agent, 2)
-            case (_, "request"): (TestPage.request, 1)
-            case (_, "response"): (TestPage.response, 2)
-            case ("SNP_LAUNCH_UPDATE", "page"): (TestPage.page, 2)
-            case ("SNP_PAGE_UNSMASH", "page"): (TestPage.large, 0)
-            case (_, "page"): (TestPage.page, 0)
-            case ("SNP_PLATFORM_STATUS", _): (TestPage.status, 0)
-            default: (TestPage.status, 1)
-            }
+        let (pfn, word) = Self.operand(row.command, row.operand)
         guard state != .default else {
             guard word < 8 else {
                 scenario.rangeList = RangeList([PageRange(base: TestPage.uncovered.address, pageCount: 4)])

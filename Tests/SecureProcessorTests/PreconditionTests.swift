@@ -33,9 +33,17 @@ struct PreconditionTests {
         #expect(Violations.allKeys.subtracting(used) == [])
     }
 
+    private static func hit(_ command: String, _ name: String, _ status: FirmwareStatus, accepted: Bool) {
+        let name = [command, name, FirmwareStatus.named.first { $0.status == status }?.name ?? ""]
+        SpecCoverage.hit("firmware-preconditions.tsv", name, accepted: accepted)
+    }
+
     @Test("succeeds when every precondition holds", arguments: table.map(\.command))
     func success(_ command: String) throws {
         #expect(try CommandScenario(command).run() == .success)
+        for (name, status) in Self.table.first(where: { $0.command == command })?.preconditions ?? [] {
+            Self.hit(command, name, status, accepted: true)
+        }
     }
 
     @Test("a failed precondition gives its status and changes nothing", arguments: table.map(\.command))
@@ -46,6 +54,7 @@ struct PreconditionTests {
             let before = scenario.platform.snapshot()
             #expect(scenario.run() == status, "\(command): \(name)")
             #expect(scenario.platform.snapshot() == before, "\(command): \(name)")
+            Self.hit(command, name, status, accepted: false)
         }
     }
 

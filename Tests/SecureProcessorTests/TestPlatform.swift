@@ -20,6 +20,10 @@ enum TestPage {
     static let page = PFN(0xa01)
     /// The first of 512 pages.
     static let large = PFN(0xc00)
+    /// Pages for the operands of any command, each the first of 512 that nothing else uses.
+    static let operand = PFN(0x1000)
+    static let second = PFN(0x1200)
+    static let third = PFN(0x1400)
     /// A frame without an RMP entry.
     static let uncovered = PFN(0x1_8000)
     static let watched: [PFN] = [

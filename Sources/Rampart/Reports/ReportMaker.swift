@@ -108,7 +108,7 @@ private func makeHost(_ request: ReportMakeRequest, for plan: LaunchPlan) throws
         case .v5: (58, 1, .version5)
         }
     let firmware = FirmwareConfiguration(
-        version: FirmwareVersion(major: 1, minor: minor, build: build), reportVersion: version)
+        version: FirmwareVersion(major: 1, minor: minor, build: build), chipSeed: request.seed, reportVersion: version)
     let emulated: EmulatedHost
     do throws(EmulatedHostError) {
         emulated = try EmulatedHost(

@@ -9,12 +9,21 @@ struct CertificateOptions: ParsableArguments {
         help: ArgumentHelp("Folder or file with certificates: PEM, DER, or a table of them.", valueName: "path"))
     var certs: String?
 
+    @Option(
+        help: ArgumentHelp("Key distribution server to fetch certificates from, http only.", valueName: "url"))
+    var kds: String?
+
     /// The source that the options name.
     ///
-    /// - Throws: `CommandFailure` when there is none
+    /// - Throws: `CommandFailure`, in check order: both sources, a server's URL that is none, no source
     func source(product: ProductName?) throws -> any CertificateSource {
+        guard certs == nil || kds == nil else {
+            throw CommandFailure.usage("--certs and --kds exclude each other. Use one.")
+        }
+        if let kds { return try ServedCertificates(url: kds) }
         guard let certs else {
-            throw CommandFailure.usage("--certs is missing. Name the folder with the report's certificates.")
+            throw CommandFailure.usage(
+                "--certs is missing. Name the folder with the report's certificates, or a server with --kds.")
         }
         return StoredCertificates(path: certs)
     }

@@ -4,7 +4,8 @@ internal import Crypto
 internal import Machine
 internal import SNPArchitecture
 
-/// The secret of a chip, derived from a seed so that runs repeat.
+/// The secret of a chip, derived from a seed so that runs repeat. Chips of two products are two chips, also if their seeds are
+/// equal: a report of version 2 says its product by its chip alone.
 ///
 /// - Deviates: the identifier is a hash of the seed, not a point of secp256k1
 struct ChipSecret: Sendable {
@@ -15,6 +16,7 @@ struct ChipSecret: Sendable {
     init(seed: UInt64, product: Product) {
         var bytes = [UInt8](repeating: 0, count: 8)
         bytes.store(seed, at: 0)
+        bytes += Array(product.rawValue.utf8)
         root = Array(SHA384.hash(data: Array("rampart chip secret ".utf8) + bytes))
         let name = Array(SHA512.hash(data: Array("rampart chip identifier ".utf8) + bytes))
         identifier = product == .turin ? Array(name[..<8]) + [UInt8](repeating: 0, count: 56) : name

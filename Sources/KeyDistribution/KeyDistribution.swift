@@ -1,1 +1,0 @@
-// A key distribution server on loopback with the layout of AMD's URLs, and its client.
