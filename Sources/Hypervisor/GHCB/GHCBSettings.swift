@@ -18,16 +18,9 @@ final class GHCBSettings: Sendable {
     }
 
     private let state = Mutex(State())
-    /// Held while a guest request is with the firmware: messages of one machine go one after the other.
-    let guestRequests = Lock(.guestRequests)
 
     var current: State { state.withLock { $0 } }
     func change(_ body: (inout State) -> Void) { state.withLock { body(&$0) } }
-}
-
-extension LockRank {
-    /// Guest requests of a machine: taken in a virtual CPU's run.
-    static let guestRequests = LockRank(order: 180, name: "guest requests")
 }
 
 /// A kernel call that a guest makes with VMMCALL, or that a page state change stands for. An open set.

@@ -38,7 +38,7 @@ extension VirtualMachine {
             return forward(message, addresses, request)
         }
         return .exit(.certificates(at: GPA(buffer).frame, pageCount: pageCount)) { _, machine, reply in
-            machine.forward(message, addresses, request, after: CertificateReply(reply))
+            machine.forward(message, addresses, request, after: CertificateReply(reply, pageCount))
         }
     }
 
@@ -58,32 +58,9 @@ extension VirtualMachine {
 
     /// Sends a copied message to firmware and copies the answer back, even after an error.
     private func forward(_ message: [UInt8], _ addresses: MessageAddresses, _ request: GHCBRequest) -> GHCBAnswer {
-        let outcome = ghcb.guestRequests.withLock { sendToFirmware(message) }
-        guard let outcome else { return .end(.failed(.ioError)) }
+        guard let outcome = try? exchange(message) else { return .end(.failed(.ioError)) }
         guard (try? writeShared(outcome.answer, at: addresses.response)) != nil else { return unreadable(request) }
         return .reply(GHCBReply(info2: GuestRequestResult(firmware: outcome.status).rawValue))
-    }
-
-    /// SNP_GUEST_REQUEST with a page of the host's and a Firmware page. Nil if firmware gave no answer.
-    ///
-    /// - Deviates: the pages are taken for each request, where Linux keeps them with the machine
-    private func sendToFirmware(_ message: [UInt8]) -> (status: FirmwareStatus, answer: [UInt8])? {
-        guard let context = contextPage, let block = host.allocator.allocate(order: 0) else { return nil }
-        defer { host.allocator.free(block.pfn, order: 0) }
-        guard (try? host.write(message, at: block.pfn.address)) != nil else { return nil }
-        guard let response = try? host.firmware.allocatePage() else { return nil }
-        defer { try? host.firmware.freePage(response) }
-        var status = FirmwareStatus.success
-        do throws(FirmwareError) {
-            try host.firmware.send(
-                GuestRequestBuffer(
-                    context: context.address, request: block.pfn.address, response: response.address))
-        } catch {
-            guard case .status(let refusal) = error else { return nil }
-            status = refusal
-        }
-        guard let answer = try? host.read(response.address, count: 4096) else { return nil }
-        return (status, answer)
     }
 
     private func unreadable(_ request: GHCBRequest) -> GHCBAnswer {
@@ -117,18 +94,22 @@ private enum CertificateReply {
     /// Anything else.
     case undefined
 
-    init(_ reply: UserReply) {
+    /// - Parameter pageCount: what the guest had room for, which user space may leave as it is
+    init(_ reply: UserReply, _ pageCount: UInt64) {
         switch reply {
-        case .certificates(let error, let pageCount):
-            switch error {
-            case nil: self = .done
-            case Errno.noSpace: self = .tooSmall(pageCount)
-            case Errno.again: self = .busy
-            case Errno.ioError: self = .failed
-            default: self = .undefined
-            }
+        case .certificates(let error, let needed): self.init(error, needed)
         case .result(0), .none, .data: self = .done
-        case .result: self = .undefined
+        case .result(let value): self.init(Errno(rawValue: Int32(clamping: value)), pageCount)
+        }
+    }
+
+    private init(_ error: Errno?, _ needed: UInt64) {
+        switch error {
+        case nil: self = .done
+        case Errno.noSpace: self = .tooSmall(needed)
+        case Errno.again: self = .busy
+        case Errno.ioError: self = .failed
+        default: self = .undefined
         }
     }
 }

@@ -36,6 +36,16 @@ struct APEventTests {
         _ = fixture.send(msr: 0x006)
         _ = fixture.cpu.serveRequests(of: fixture.vm)
         #expect(fixture.cpu.state == .apResetHold)
+        fixture.cpu.deliverSIPI()
+        _ = fixture.cpu.serveRequests(of: fixture.vm)
+        _ = fixture.resume(.none)
+        #expect(fixture.cpu.ghcb == 0x1007)
+        // The next hold knows nothing of it.
+        _ = fixture.send(msr: 0x006)
+        fixture.cpu.setState(.runnable)
+        _ = fixture.cpu.serveRequests(of: fixture.vm)
+        _ = fixture.resume(.none)
+        #expect(fixture.cpu.ghcb == 0x007)
     }
 
     @Test("the jump table's address is the machine's, and any quadword")

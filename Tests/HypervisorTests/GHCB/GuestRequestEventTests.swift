@@ -118,7 +118,9 @@ struct GuestRequestEventTests {
             (.certificates(error: .noSpace, pageCount: 9), GuestRequestResult(vmm: .invalidLength), 9),
             (.certificates(error: .again, pageCount: 9), GuestRequestResult(vmm: .busy), 2),
             (.certificates(error: .ioError, pageCount: 9), GuestRequestResult(vmm: .generic), 2),
-            (.certificates(error: .busy, pageCount: 9), nil, 2), (.result(28), nil, 2),
+            (.result(28), GuestRequestResult(vmm: .invalidLength), 2), (.result(11), GuestRequestResult(vmm: .busy), 2),
+            (.result(5), GuestRequestResult(vmm: .generic), 2),
+            (.certificates(error: .busy, pageCount: 9), nil, 2), (.result(22), nil, 2), (.result(.max), nil, 2),
         ]
         for (reply, expected, rbx) in cases {
             let fixture = try fixture(certificates: true)
