@@ -117,7 +117,7 @@ let package = Package(
         .testTarget(
             name: "ScriptedGuestTests",
             dependencies: ["ScriptedGuest", "SecureProcessor", "Hypervisor", "Machine", "Rampart", crypto],
-            swiftSettings: strict),
+            exclude: ["Scripts"], swiftSettings: strict),
         .testTarget(
             name: "KeyDistributionTests",
             dependencies: ["KeyDistribution", "Attestation", "SNPArchitecture", nioCore, nioPosix, nioHTTP],

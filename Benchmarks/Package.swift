@@ -16,6 +16,9 @@ let package = Package(
     ],
     targets: [
         .executableTarget(
+            name: "Reports", dependencies: [benchmark, rampart, .product(name: "Crypto", package: "swift-crypto")],
+            path: "Benchmarks/Reports", plugins: [plugin]),
+        .executableTarget(
             name: "Conversion", dependencies: [benchmark, rampart], path: "Benchmarks/Conversion", plugins: [plugin]),
         .executableTarget(
             name: "Launch", dependencies: [benchmark, rampart, .product(name: "Crypto", package: "swift-crypto")],

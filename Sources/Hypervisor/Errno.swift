@@ -33,6 +33,8 @@ public struct Errno: RawRepresentable, Error, Hashable, Sendable, CustomStringCo
     public static let invalidArgument = Errno(rawValue: 22)
     /// ENOTTY: not a call of this object.
     public static let notSupportedCall = Errno(rawValue: 25)
+    /// ENOSPC: no space left.
+    public static let noSpace = Errno(rawValue: 28)
     /// ENOSYS: not implemented.
     public static let notImplemented = Errno(rawValue: 38)
     /// EOPNOTSUPP: not supported.
@@ -45,7 +47,8 @@ public struct Errno: RawRepresentable, Error, Hashable, Sendable, CustomStringCo
     private static let names: [Int32: String] = [
         1: "EPERM", 2: "ENOENT", 4: "EINTR", 5: "EIO", 9: "EBADF", 11: "EAGAIN", 12: "ENOMEM", 14: "EFAULT",
         16: "EBUSY",
-        17: "EEXIST", 19: "ENODEV", 22: "EINVAL", 25: "ENOTTY", 38: "ENOSYS", 95: "EOPNOTSUPP", 110: "ETIMEDOUT",
+        17: "EEXIST", 19: "ENODEV", 22: "EINVAL", 25: "ENOTTY", 28: "ENOSPC", 38: "ENOSYS", 95: "EOPNOTSUPP",
+        110: "ETIMEDOUT",
         133: "EHWPOISON",
     ]
 

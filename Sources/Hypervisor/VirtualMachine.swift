@@ -38,6 +38,8 @@ public final class VirtualMachine: @unchecked Sendable {
     /// Virtual CPUs, by identifier.
     var virtualCPUs: [VirtualCPU] = []
     var launch = LaunchState()
+    /// The GHCB protocol's settings.
+    let ghcb = GHCBSettings()
     private let dead = Mutex<String?>(nil)
     private let destroyed = Mutex(false)
     private let totals = Mutex(ConversionCounts())

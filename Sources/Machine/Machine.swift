@@ -16,6 +16,8 @@ public final class Machine: Sendable {
     public let rmp: ReverseMapTable
     /// The cores' registers.
     public let cores: Cores
+    /// The IOMMUs.
+    public let iommu: IOMMU
     /// The way to the AMD Secure Processor.
     public let mailbox: Mailbox
 
@@ -42,6 +44,7 @@ public final class Machine: Sendable {
         let top = SPA((configuration.dramByteCount - tableByteCount) & ~0x1f_ffff)
         rmp = try ReverseMapTable(memory: memory, base: configuration.rmpBase ?? top, byteCount: tableByteCount)
         cores = Cores(count: configuration.coreCount, rmpBase: rmp.base, rmpEnd: rmp.end)
+        iommu = IOMMU(buffers: configuration.iommuBuffers)
         mailbox = Mailbox()
     }
 }

@@ -1,5 +1,5 @@
-// The flat list of commands: identifier, size of the buffer, handler. A row without a handler is a command that the ABI
-// has and this firmware does not implement; it answers INVALID_COMMAND, as an unknown identifier does.
+// The flat list of SNP commands: identifier, size of the buffer, handler. A command whose feature this version of firmware
+// lacks answers INVALID_COMMAND, as an unknown identifier does.
 
 internal import SNPArchitecture
 
@@ -11,10 +11,15 @@ enum CommandTable {
     struct Row: Sendable {
         var command: FirmwareCommand
         var bufferSize: Int
-        var run: Handler?
-        init(_ command: FirmwareCommand, _ bufferSize: Int, _ run: Handler?) {
+        /// The features without which the command does not exist.
+        var requires: FirmwareFeatures
+        var run: Handler
+        init(
+            _ command: FirmwareCommand, _ bufferSize: Int, requires: FirmwareFeatures = [], _ run: @escaping Handler
+        ) {
             self.command = command
             self.bufferSize = bufferSize
+            self.requires = requires
             self.run = run
         }
     }
@@ -71,7 +76,9 @@ enum CommandTable {
         Row(.snpDbgEncrypt, 0x18) { firmware, bytes throws(FirmwareStatus) in
             try firmware.snpDbgEncrypt(DebugEncryptBuffer(bytes: bytes))
         },
-        Row(.snpVerifyMitigation, 0x40, nil),
+        Row(.snpVerifyMitigation, 0x40, requires: .verifyMitigation) { firmware, bytes throws(FirmwareStatus) in
+            try firmware.snpVerifyMitigation(VerifyMitigationBuffer(bytes: bytes))
+        },
         Row(.snpPageSwapOut, 0x30) { firmware, bytes throws(FirmwareStatus) in
             try firmware.snpPageSwapOut(PageSwapOutBuffer(bytes: bytes))
         },
@@ -96,7 +103,9 @@ enum CommandTable {
         Row(.snpConfig, 0x40) { firmware, bytes throws(FirmwareStatus) in
             try firmware.snpConfig(ConfigBuffer(bytes: bytes))
         },
-        Row(.snpDownloadFirmwareEx, 0x18, nil),
+        Row(.snpDownloadFirmwareEx, 0x18) { firmware, bytes throws(FirmwareStatus) in
+            try firmware.snpDownloadFirmwareEx(DownloadFirmwareExBuffer(bytes: bytes))
+        },
         Row(.snpCommit, 0x04) { firmware, bytes throws(FirmwareStatus) in
             try firmware.snpCommit(CommitBuffer(bytes: bytes))
         },

@@ -21,15 +21,16 @@ extension Firmware {
     /// Checks a range that firmware is to read or write; returns the address without its C-bit.
     ///
     /// - Spec: FWABI 56860; address rules of copy-in and copy-out
-    /// - Throws: in check order: INVALID_ADDRESS (bits above the C-bit, past the limit, over ASEG, over the RMP),
-    ///   INVALID_CONFIG (not in DRAM)
-    /// - Deviates: the machine has no TSEG, no other TMR and no ring buffers
+    /// - Throws: in check order: INVALID_ADDRESS (bits above the C-bit, past the limit, over ASEG, over the trusted memory
+    ///   region of SEV-ES, over the RMP), INVALID_CONFIG (not in DRAM)
+    /// - Deviates: the machine has no TSEG and no ring buffers
     func checkRange(_ spa: SPA, byteCount: Int) throws(FirmwareStatus) -> SPA {
         let start = spa.rawValue & ~Self.cBit
         guard start < Self.cBit else { throw .invalidAddress }
         guard start + UInt64(byteCount) <= Self.addressLimit else { throw .invalidAddress }
         let range = start..<(start + UInt64(byteCount))
         guard !range.overlaps(Self.aseg) else { throw .invalidAddress }
+        if let tmr = legacy.tmr { guard !range.overlaps(tmr) else { throw .invalidAddress } }
         guard !range.overlaps(rmpRange) else { throw .invalidAddress }
         guard memory.contains(SPA(start), count: UInt64(byteCount)) else { throw .invalidConfig }
         return SPA(start)

@@ -11,6 +11,7 @@ struct Firmware {
     let memory: PhysicalMemory
     let rmp: ReverseMapTable
     let cores: Cores
+    let iommu: IOMMU
     let tcbLayout: TCBLayout
     /// The key under which guest context pages are stored. No ASID names it, so to x86 they are ciphertext.
     let contextKey: KeyID
@@ -22,10 +23,20 @@ struct Firmware {
     var rmpTCB: TCBVersion?
     /// Guests from LAUNCH_START to DECOMMISSION.
     var guestCount: UInt32 = 0
+    /// What SNP_INIT_EX was asked for.
+    var options = InitOptions()
+    /// Pages that are Firmware-IOMMU since SNP_INIT.
+    var iommuPages: [PFN] = []
+    /// A bit for each mitigation that SNP_VERIFY_MITIGATION has verified since boot.
+    var verifiedMitigations: UInt64 = 0
+    /// What the legacy SEV commands see and change.
+    var legacy = LegacyPlatform()
     var asids: ASIDTable
     /// Guest contexts by their page.
     var guests: [PFN: GuestRecord] = [:]
-    let currentTCB: TCBVersion
+    /// The version that runs: the configuration's until an image is downloaded.
+    var version: FirmwareVersion
+    var currentTCB: TCBVersion
     var committedTCB: TCBVersion
     /// SNP_CONFIG's REPORTED_TCB; nil for the committed one.
     var configuredTCB: TCBVersion?
@@ -37,6 +48,8 @@ struct Firmware {
     /// The VCEK of the TCB that was reported last.
     var knownVCEK: (tcb: TCBVersion, key: EndorsementKey)?
     var vlek: LoadedVLEK?
+    /// Where that key came from, if it came from a saved platform.
+    var vlekOrigin: VLEKOrigin?
 
     init(machine: Machine, configuration: FirmwareConfiguration) {
         self.configuration = configuration
@@ -44,12 +57,17 @@ struct Firmware {
         memory = machine.memory
         rmp = machine.rmp
         cores = machine.cores
-        tcbLayout = machine.configuration.product == .turin ? .turin : .milanGenoa
+        iommu = machine.iommu
+        version = configuration.version
+        tcbLayout = machine.configuration.product.attestationProduct.tcbLayout
         let levels = TCBComponents(
             fmc: tcbLayout == .turin ? 1 : 0, bootLoader: 9, tee: 0, snp: 23, microcode: 72)
         currentTCB = configuration.currentTCB ?? TCBVersion(levels, layout: tcbLayout)
         committedTCB = configuration.committedTCB ?? currentTCB
         committedVersion = configuration.committedVersion ?? configuration.version
+        configuredTCB = configuration.reportedTCB
+        maskChipID = configuration.maskChipID
+        maskChipKey = configuration.maskChipKey
         chip = ChipSecret(
             seed: configuration.chipSeed ?? EmulatedChip.seed(ofMachine: machine.configuration.seed),
             product: machine.configuration.product)
@@ -60,6 +78,10 @@ struct Firmware {
         asids = ASIDTable(
             asidCount: machine.configuration.asidCount, coreCount: machine.cores.all.count,
             coresPerCCX: configuration.coresPerCCX)
+        vlekOrigin = configuration.vlek
+        vlek = vlekOrigin.map { origin in
+            LoadedVLEK(sticks: Self.vlekSticks(origin, machine.configuration.product))
+        }
     }
 
     /// An ASID that no guest can have, to install the context key by.
@@ -69,10 +91,13 @@ struct Firmware {
     ///
     /// - Spec: FWABI 56860, "Command buffers": the buffer is copied in before anything else is looked at
     mutating func execute(_ command: FirmwareCommand, buffer: SPA) -> FirmwareStatus {
-        guard let row = CommandTable.row(for: command), let run = row.run else { return .invalidCommand }
+        if let row = LegacyCommandTable.row(for: command) { return executeLegacy(row, buffer: buffer) }
+        guard let row = CommandTable.row(for: command), features.isSuperset(of: row.requires) else {
+            return .invalidCommand
+        }
         do throws(FirmwareStatus) {
             let bytes = try copyIn(buffer, byteCount: row.bufferSize)
-            try run(&self, bytes)
+            try row.run(&self, bytes)
             return .success
         } catch {
             return error

@@ -3,7 +3,7 @@
 public import SNPArchitecture
 
 /// A version of the firmware.
-public struct FirmwareVersion: Hashable, Sendable {
+public struct FirmwareVersion: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// The major version of the ABI.
     public var major: UInt8
     /// The minor version of the ABI.
@@ -16,6 +16,12 @@ public struct FirmwareVersion: Hashable, Sendable {
         self.minor = minor
         self.build = build
     }
+    /// Orders by major, then minor, then build.
+    public static func < (a: Self, b: Self) -> Bool {
+        (a.major, a.minor, a.build) < (b.major, b.minor, b.build)
+    }
+    /// "1.55.21".
+    public var description: String { "\(major).\(minor).\(build)" }
 }
 
 /// The firmware's version and the platform's properties that it knows by other ways than the machine's registers.
@@ -28,6 +34,16 @@ public struct FirmwareConfiguration: Sendable {
     public var committedTCB: TCBVersion?
     /// The version that is committed; nil for the one that runs.
     public var committedVersion: FirmwareVersion?
+    /// REPORTED_TCB as an earlier SNP_CONFIG left it; nil for the committed levels.
+    public var reportedTCB: TCBVersion?
+    /// MASK_CHIP_ID as an earlier SNP_CONFIG left it.
+    public var maskChipID: Bool
+    /// MASK_CHIP_KEY as an earlier SNP_CONFIG left it.
+    public var maskChipKey: Bool
+    /// The VLEK that is loaded; nil for none.
+    public var vlek: VLEKOrigin?
+    /// A bit for each mitigation that SNP_VERIFY_MITIGATION can verify.
+    public var supportedMitigations: UInt64
     /// Seeds the chip's identifier and its versioned keys; nil for a seed derived from the machine's.
     public var chipSeed: UInt64?
     /// The version of attestation reports, 2, 3 or 5; nil for the one of the firmware's version.
@@ -57,6 +73,24 @@ public struct FirmwareConfiguration: Sendable {
         self.chipSeed = chipSeed
         self.reportVersion = reportVersion
         committedVersion = nil
+        reportedTCB = nil
+        maskChipID = false
+        maskChipKey = false
+        vlek = nil
+        supportedMitigations = 0b11
+    }
+}
+
+/// What a VLEK of the emulator's own is made from.
+public struct VLEKOrigin: Hashable, Sendable {
+    /// Its seed.
+    public var seed: UInt64
+    /// The TCB that it was wrapped for.
+    public var tcb: TCBVersion
+    /// Names a VLEK.
+    public init(seed: UInt64, tcb: TCBVersion) {
+        self.seed = seed
+        self.tcb = tcb
     }
 }
 

@@ -51,6 +51,8 @@ struct GuestRecord {
     var launchTCB: TCBVersion
     /// The firmware that made the context.
     var firmwareVersion: FirmwareVersion
+    /// The mitigations that were verified when the context was made.
+    var launchMitigations: UInt64 = 0
     var hostData = [UInt8](repeating: 0, count: 32)
     var idBlock: IDBlock?
     var authorKeyIsEnabled = false

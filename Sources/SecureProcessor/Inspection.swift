@@ -50,6 +50,23 @@ extension SecureProcessor {
     /// What SNP_PLATFORM_STATUS would report, without a page to report into.
     public var platformStatus: PlatformStatus { withFirmware { $0.platformStatus } }
 
+    /// The configuration with which firmware boots to what it is now: versions, security levels, what SNP_CONFIG set, and a
+    /// VLEK that came with the configuration. No equivalent on hardware, which keeps it in flash and fuses.
+    public var savedConfiguration: FirmwareConfiguration {
+        withFirmware { firmware in
+            var saved = firmware.configuration
+            saved.version = firmware.version
+            saved.currentTCB = firmware.currentTCB
+            saved.committedVersion = firmware.committedVersion
+            saved.committedTCB = firmware.committedTCB
+            saved.reportedTCB = firmware.configuredTCB
+            saved.maskChipID = firmware.maskChipID
+            saved.maskChipKey = firmware.maskChipKey
+            saved.vlek = firmware.vlekOrigin
+            return saved
+        }
+    }
+
     /// What firmware keeps of a guest, or nil if the page is no guest context. No equivalent on hardware.
     public func inspectGuest(context: SPA) -> GuestInspection? {
         withFirmware { firmware in

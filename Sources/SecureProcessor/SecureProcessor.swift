@@ -9,7 +9,7 @@ internal import Synchronization
 /// The firmware of the AMD Secure Processor.
 ///
 /// - Spec: FWABI 56860, at the behaviour of Genoa firmware 1.55
-/// - Deviates: legacy SEV commands do not exist; commands that the table lists as not implemented are refused
+/// - Deviates: of the legacy SEV commands those of the platform exist; there are no legacy guests
 public final class SecureProcessor: MailboxFirmware, Sendable {
     private let firmware: Mutex<Firmware>
 

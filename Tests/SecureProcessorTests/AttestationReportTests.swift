@@ -95,6 +95,8 @@ struct AttestationReportTests {
             }
         #expect(Array(report[0x188..<0x18b]) == processor && Array(report[0x180..<0x188]) == tcb)
         #expect(report[0x1a8..<0x1e0].allSatisfy { $0 == 0 } == (product == .turin))
+        let named = ReportedProcessor(family: processor[0], model: processor[1], stepping: processor[2]).product
+        #expect(named == product.attestationProduct && named?.tcbLayout == platform.firmware.withFirmware(\.tcbLayout))
         #expect(try Self.isSigned(report, by: platform.firmware.vcekPublicKey()))
     }
 

@@ -17,13 +17,28 @@ final class CommandScenario {
     /// APIC identifiers.
     var coreList: [UInt32]?
     var wrappedKey: [UInt8]?
+    /// An image to download, and whether a byte of it is wrong.
+    var image: FirmwareImage?
+    var imageIsSpoiled = false
+    /// Where the command's buffer lies.
+    var bufferPage = TestPage.command
+    /// What the command returns when every precondition holds.
+    var expected = FirmwareStatus.success
 
     init(_ name: String) throws {
-        let named = FirmwareCommand.named.first { $0.name == name }
+        let named = (FirmwareCommand.named + FirmwareCommand.legacyNamed).first { $0.name == name }
         command = named?.command ?? FirmwareCommand(rawValue: 0)
-        let isInit = command == .snpInit || command == .snpInitEx
-        platform = try TestPlatform(initialized: command != .snpInit)
-        if isInit { try prepareInit() } else { try prepare() }
+        let isNewest = command == .snpInitEx || command == .snpVerifyMitigation
+        let startsShutDown: [FirmwareCommand] = [.snpInit, .sevDownloadFirmware]
+        platform = try TestPlatform(
+            product: isNewest ? .turin : .genoa,
+            configuration: FirmwareConfiguration(version: isNewest ? .minor(58) : .minor(55)),
+            initialized: !startsShutDown.contains(command))
+        switch command {
+        case .snpInit, .snpInitEx: try prepareInit()
+        case _ where command.rawValue < 0x80: try prepareLegacy()
+        default: try prepare()
+        }
     }
 
     /// Writes what the buffer points to and runs the command.
@@ -33,9 +48,14 @@ final class CommandScenario {
             platform.machine.memory.store(idAuthentication.encoded, at: TestPage.idAuthentication.address)
         }
         let lists = rangeList?.encoded ?? coreList?.flatMap { [UInt8(truncatingIfNeeded: $0), 0, 0, 0] } ?? wrappedKey
+        if let image {
+            var bytes = image.signed()
+            if imageIsSpoiled { bytes[bytes.count - 1] ^= 1 }
+            platform.machine.memory.store(bytes, at: TestPage.idBlock.address)
+        }
         if let lists { platform.machine.memory.store(lists, at: TestPage.idBlock.address) }
         writeMessage()
-        return platform.run(command, buffer.prefix(CommandBytes.maximumByteCount))
+        return platform.run(command, buffer.prefix(CommandBytes.maximumByteCount), at: bufferPage)
     }
 
     /// Leaves the guest's message where the buffer says it is, if DRAM is there.
@@ -44,9 +64,8 @@ final class CommandScenario {
         guard let message, platform.machine.memory.contains(spa, count: 0x2000) else { return }
         let keys = platform.messageKeys()
         guard keys.count == 4, let sealed = try? message.sealed(keys[Int(min(message.header.vmpck, 3))]) else { return }
-        if spa.frame.aligned(down: .size2M) == TestPage.request.aligned(down: .size2M)
-            || spa.frame == TestPage.uncovered
-        {
+        let region = spa.frame.aligned(down: .size2M)
+        if [TestPage.request.aligned(down: .size2M), TestPage.uncovered, TestPage.operand].contains(region) {
             platform.machine.memory.store(sealed, at: spa)
         }
     }
@@ -77,13 +96,32 @@ final class CommandScenario {
     private func prepareInit() throws {
         guard command == .snpInitEx else { return }
         try platform.require(platform.run(.snpShutdown))
-        buffer = InitExBuffer(initializeRMP: false).bytes
+        var initEx = InitExBuffer(initializeRMP: false)
+        initEx.ciphertextIsHidden = true
+        initEx.maximumSNPASID = 50
+        buffer = initEx.bytes
+        platform.machine.iommu.buffers = [TestPage.page..<(TestPage.page + 1)]
     }
+
+    /// The size of the image to download.
+    var imageByteCount: UInt32 { UInt32(image?.signed().count ?? 0) }
 
     private func prepare() throws {
         let context = TestPage.context.address
         switch command {
-        case .snpShutdownEx: buffer = ShutdownExBuffer(iommuShutdown: true, x86Shutdown: true).bytes
+        case .snpShutdownEx:
+            buffer = ShutdownExBuffer(iommuShutdown: true, x86Shutdown: true).bytes
+            platform.firmware.withFirmware { $0.iommuPages = [TestPage.page] }
+        case .snpDownloadFirmwareEx:
+            image = FirmwareImage(product: .genoa, version: .minor(57), securityVersion: 24)
+            buffer = DownloadFirmwareExBuffer(image: TestPage.idBlock.address, imageByteCount: imageByteCount).bytes
+        case .snpVerifyMitigation:
+            try platform.makeFirmware(TestPage.status)
+            var verify = VerifyMitigationBuffer(
+                subcommand: VerifyMitigationBuffer.verify, vector: 1, destination: TestPage.status.address)
+            verify.sourceIsEnabled = true
+            verify.source = TestPage.page.address
+            buffer = verify.bytes
         case .snpPlatformStatus:
             try platform.makeFirmware(TestPage.status)
             buffer = PlatformStatusBuffer(status: TestPage.status.address).bytes

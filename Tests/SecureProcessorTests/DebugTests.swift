@@ -81,39 +81,6 @@ struct DebugTests {
         #expect(platform.machine.memory.bytes(TestPage.status.address, count: 4096) == patternPage)
     }
 
-    @Test("quirk 4: DBG_ENCRYPT looks at the platform's state before reserved bits, DBG_DECRYPT after")
-    func quirk4() throws {
-        let platform = try TestPlatform(initialized: false)
-        let (bad, page) = (SPA(0x80_1008), TestPage.page.address)
-        #expect(platform.run(DebugEncryptBuffer(context: bad, source: page, destination: page)).rawValue == 0x01)
-        #expect(platform.run(DebugDecryptBuffer(context: bad, source: page, destination: page)).rawValue == 0x16)
-    }
-
-    @Test("quirk 5: a bad length is 04 in PAGE_SET_STATE and 16 elsewhere")
-    func quirk5() throws {
-        let platform = try TestPlatform()
-        var setState = PageSetStateBuffer(list: TestPage.idBlock.address)
-        setState.length = 8
-        #expect(platform.run(setState).rawValue == 0x04)
-        var activate = ActivateExBuffer(context: SPA(0), asid: ASID(1), count: 1, list: SPA(0))
-        activate.length = 8
-        #expect(platform.run(activate).rawValue == 0x16)
-        #expect(platform.run(CommitBuffer(length: 8)).rawValue == 0x16)
-    }
-
-    @Test("quirk 6: Default pages are good for status, not for the answer to a guest")
-    func quirk6() throws {
-        let platform = try TestPlatform()
-        try platform.makeRunningGuest()
-        let page = TestPage.uncovered.address
-        #expect(platform.run(PlatformStatusBuffer(status: page)) == .success)
-        #expect(platform.run(GuestStatusBuffer(context: TestPage.context.address, status: page)) == .success)
-        #expect(platform.run(FeatureInfoBuffer(subleaf: 0, output: page)) == .success)
-        let request = GuestRequestBuffer(
-            context: TestPage.context.address, request: TestPage.request.address, response: page)
-        #expect(platform.run(request).rawValue == 0x1a)
-    }
-
     @Test("PAGE_SET_STATE changes all pages or none, and RMPUPDATE refuses them from then on")
     func setState() throws {
         let platform = try TestPlatform()

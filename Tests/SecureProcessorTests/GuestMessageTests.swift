@@ -28,24 +28,6 @@ struct GuestMessageTests {
         #expect(platform.guest?.messageCounts == [6, 6, 6, 6])
     }
 
-    @Test("quirk 8: a bad tag is 0B, a replayed sequence 1D, and neither moves the sequence")
-    func replay() throws {
-        let platform = try TestPlatform()
-        try platform.makeRunningGuest()
-        var bad = TestMessage(.reportRequest, Self.zeros(0x60), vmpck: 1)
-        bad.spoil = { $0[3] ^= 0x80 }
-        #expect(try platform.send(bad).0.rawValue == 0x0b)
-        bad.spoil = { $0[0..<32] = [UInt8](repeating: 0, count: 32)[...] }
-        #expect(try platform.send(bad).0.rawValue == 0x0b)
-        #expect(platform.guest?.messageCounts == [0, 0, 0, 0])
-        let good = TestMessage(.reportRequest, Self.zeros(0x60), vmpck: 1)
-        var vmpl1 = good
-        vmpl1.payload[0x40] = 1
-        #expect(try platform.send(vmpl1).1?.status == .success)
-        #expect(try platform.send(vmpl1).0.rawValue == 0x1d)
-        #expect(platform.guest?.messageCounts == [0, 2, 0, 0])
-    }
-
     @Test("a message sealed with another VMPCK is 0B")
     func otherKey() throws {
         let platform = try TestPlatform()

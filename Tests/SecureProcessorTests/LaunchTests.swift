@@ -33,15 +33,6 @@ struct LaunchTests {
         #expect(scenario.platform.guest?.authorKeyDigest == [UInt8](repeating: 0, count: 48))
     }
 
-    @Test("quirk: the ID block's version is not checked")
-    func version() throws {
-        let scenario = try CommandScenario("SNP_LAUNCH_FINISH")
-        scenario.idBlock?.version = 0xdead
-        let block = try #require(scenario.idBlock)
-        scenario.idAuthentication = try TestIdentity().authenticate(block)
-        #expect(scenario.run() == .success)
-    }
-
     @Test("quirk: AUTH_KEY_EN without ID_BLOCK_EN is accepted and kept")
     func authorAlone() throws {
         let scenario = try CommandScenario("SNP_LAUNCH_FINISH")
@@ -58,25 +49,6 @@ struct LaunchTests {
         #expect(scenario.platform.guest?.state == .launching)
         scenario.idAuthentication?.idBlockSignature.r[0] ^= 1
         #expect(scenario.run() == .success)
-    }
-
-    @Test("quirk: reclaiming a page that is mutable already succeeds and changes nothing")
-    func reclaimTwice() throws {
-        let scenario = try CommandScenario("SNP_PAGE_RECLAIM")
-        #expect(scenario.run() == .success)
-        let entry = scenario.platform.machine.rmp.rawEntry(TestPage.page)
-        #expect(scenario.run() == .success)
-        #expect(scenario.platform.machine.rmp.rawEntry(TestPage.page) == entry && entry.low == 1)
-        try scenario.platform.machine.rmp.rmpUpdate(TestPage.page.address, to: .shared(.size4K))
-        #expect(scenario.run() == .success)
-        #expect(scenario.platform.machine.rmp.entry(TestPage.page).state == .hypervisor)
-    }
-
-    @Test("quirk: a Default page takes a status")
-    func defaultPage() throws {
-        let platform = try TestPlatform()
-        #expect(platform.run(PlatformStatusBuffer(status: TestPage.uncovered.address)) == .success)
-        #expect(platform.machine.memory.bytes(TestPage.uncovered.address, count: 2) == [1, 55])
     }
 
     @Test("a metadata page that is reclaimed loses the firmware's mark and keeps its frame number")

@@ -67,6 +67,7 @@ struct MigrationTests {
         #expect(
             after.state == .running && after.launchDigest == before.launchDigest && after.hostData == before.hostData)
         #expect(after.reportID != before.reportID && other.messageKeys() == keys)
+        #expect(other.firmware.platformStatus.guestCount == 2 && after.messageCounts == before.messageCounts)
         let agent = other.firmware.inspectGuest(context: TestPage.agent.address)
         #expect(after.migrationAgentReportID == agent?.reportID)
         let again = try other.ask(.importRequest, Self.importing(image, TestPage.context), context: TestPage.agent)
@@ -121,6 +122,9 @@ struct MigrationTests {
         #expect(try platform.ask(.vmrkRequest, request, vmpck: 1, context: TestPage.agent).status == .invalidGuest)
         #expect(
             try platform.ask(.vmrkRequest, request.replacing(8, 1), context: TestPage.agent).status == .invalidParam)
+        platform.firmware.withFirmware { $0.guests[TestPage.context]?.initialMigrationImage = true }
+        #expect(try platform.ask(.vmrkRequest, request, context: TestPage.agent).status == .invalidGuestState)
+        platform.firmware.withFirmware { $0.guests[TestPage.context]?.initialMigrationImage = false }
         #expect(vmrk() == old)
         #expect(try platform.ask(.vmrkRequest, request, context: TestPage.agent).status == .success)
         #expect(vmrk() == [UInt8](repeating: 9, count: 32))
@@ -161,6 +165,52 @@ struct MigrationTests {
         #expect(try absorb(request) == .success)
         let after = try #require(platform.firmware.inspectGuest(context: target.address))
         #expect(after.state == .running && after.isActive && after.hostData.prefix(1) == [7])
+        #expect(platform.firmware.withFirmware { $0.asids[ASID(7)].inUse != 0 && $0.asids[ASID(7)].allocated == 0 })
+        let back = try platform.ask(.exportRequest, Self.request(target, flags: 1), context: TestPage.agent)
+        #expect(back.status == .success, "its agent is the one that absorbed it")
         #expect(platform.messageKeys(target) == platform.messageKeys())
+    }
+
+    @Test("ABSORB_NOMA turns the guest that asks into the guest of an image of its own, without an agent")
+    func absorbWithoutAgent() throws {
+        let platform = try TestPlatform()
+        try platform.makeGuest()
+        try platform.require(
+            platform.load(.normal, patternPage, at: GPA(0x1000)) { $0.isInitialMigrationImagePage = true })
+        try platform.require(platform.run(LaunchFinishBuffer(context: TestPage.context.address, hostData: [1])))
+        let digest = try #require(platform.guest?.launchDigest)
+        #expect(platform.guest?.imageDigest == digest, "every page is one of the image")
+        let exported = try #require(
+            platform.firmware.withFirmware { firmware -> GuestRecord? in
+                var guest = firmware.guests[TestPage.context]
+                guest?.hostData = [UInt8](repeating: 9, count: 32)
+                guest?.vmpck = (0..<4).map { [UInt8](repeating: UInt8($0) + 40, count: 32) }
+                guest?.messageCounts = [20, 30, 40, 50]
+                return guest
+            })
+        let request = Self.importing(GuestImage.encode(exported), PFN(0))
+        func absorb(_ bytes: [UInt8]) throws -> FirmwareStatus {
+            try platform.ask(.absorbWithoutAgentRequest, bytes).status
+        }
+        #expect(
+            try absorb(request.replacing(1, 1)) == .invalidParam && absorb(request.replacing(0x1f, 1)) == .invalidParam)
+        #expect(try absorb(request.replacing(0x20 + 0x190, request[0x20 + 0x190] ^ 1)) == .badMeasurement)
+        #expect(
+            try absorb(request.replacing(9, 4)) == .invalidParam && absorb(request.replacing(12, 4)) == .invalidParam)
+        platform.firmware.withFirmware { $0.guests[TestPage.context]?.migrationAgent = TestPage.agent }
+        #expect(try absorb(request) == .invalidGuest)
+        platform.firmware.withFirmware { firmware in
+            firmware.guests[TestPage.context]?.migrationAgent = nil
+            firmware.guests[TestPage.context]?.imageDigest = LaunchDigest()
+        }
+        #expect(try absorb(request) == .badMeasurement, "its own IMD is another")
+        platform.firmware.withFirmware { $0.guests[TestPage.context]?.imageDigest = exported.imageDigest }
+        let old = platform.messageKeys()
+        #expect(try absorb(request) == .success)
+        #expect(platform.messageKeys() == exported.vmpck && platform.messageKeys() != old)
+        #expect(platform.guest?.hostData == exported.hostData && platform.guest?.state == .running)
+        #expect(platform.guest?.messageCounts == [20, 30, 40, 50], "the keys go on where they were")
+        #expect(try platform.ask(.reportRequest, AttestationReportTests.request()).status == .success)
+        #expect(platform.guest?.messageCounts == [22, 30, 40, 50])
     }
 }

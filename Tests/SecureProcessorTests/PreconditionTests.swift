@@ -1,5 +1,6 @@
 // Every precondition of every command, from the table in Spec/: alone, and together with each later one.
 
+import Machine
 import SNPArchitecture
 import Testing
 
@@ -11,7 +12,9 @@ struct PreconditionTests {
     static let table: [(command: String, preconditions: [(name: String, status: FirmwareStatus)])] = {
         var result: [(command: String, preconditions: [(name: String, status: FirmwareStatus)])] = []
         for row in (try? specTable("firmware-preconditions.tsv")) ?? [] where row.count == 3 {
-            let status = FirmwareStatus.named.first { $0.name == row[2] }?.status ?? FirmwareStatus(rawValue: 0xffff)
+            let status =
+                FirmwareStatus.named.first { $0.name == row[2] }?.status
+                ?? FirmwareStatus(rawValue: UInt16(row[2].dropFirst(2), radix: 16) ?? 0xffff)
             if result.last?.command != row[0] { result.append((row[0], [])) }
             result[result.count - 1].preconditions.append((row[1], status))
         }
@@ -20,10 +23,10 @@ struct PreconditionTests {
 
     @Test("the table names known commands and statuses, and every way to break something is used")
     func tableIsComplete() {
-        #expect(Self.table.count == 28 && Self.table.reduce(0) { $0 + $1.preconditions.count } > 100)
+        #expect(Self.table.count == 39 && Self.table.reduce(0) { $0 + $1.preconditions.count } > 100)
         var used: Set<String> = []
         for (command, preconditions) in Self.table {
-            #expect(FirmwareCommand.named.contains { $0.name == command })
+            #expect((FirmwareCommand.named + FirmwareCommand.legacyNamed).contains { $0.name == command })
             for (name, status) in preconditions {
                 #expect(status.rawValue < 0x100, "\(command) \(name)")
                 #expect(Violations.find(command, name) != nil, "\(command) \(name)")
@@ -33,9 +36,18 @@ struct PreconditionTests {
         #expect(Violations.allKeys.subtracting(used) == [])
     }
 
+    private static func hit(_ command: String, _ name: String, _ status: FirmwareStatus, accepted: Bool) {
+        let name = [command, name, FirmwareStatus.named.first { $0.status == status }?.name ?? ""]
+        SpecCoverage.hit("firmware-preconditions.tsv", name, accepted: accepted)
+    }
+
     @Test("succeeds when every precondition holds", arguments: table.map(\.command))
     func success(_ command: String) throws {
-        #expect(try CommandScenario(command).run() == .success)
+        let scenario = try CommandScenario(command)
+        #expect(scenario.run() == scenario.expected)
+        for (name, status) in Self.table.first(where: { $0.command == command })?.preconditions ?? [] {
+            Self.hit(command, name, status, accepted: true)
+        }
     }
 
     @Test("a failed precondition gives its status and changes nothing", arguments: table.map(\.command))
@@ -45,7 +57,13 @@ struct PreconditionTests {
             Violations.find(command, name)?(scenario)
             let before = scenario.platform.snapshot()
             #expect(scenario.run() == status, "\(command): \(name)")
+            if scenario.releasesBuffer, status != Firmware.bufferPageState {
+                // The one change of a refused command: its buffer is no longer firmware's.
+                #expect(scenario.platform.machine.rmp.entry(TestPage.command).state == .reclaim)
+                scenario.platform.setEntry(TestPage.command) { $0.immutable = true }
+            }
             #expect(scenario.platform.snapshot() == before, "\(command): \(name)")
+            Self.hit(command, name, status, accepted: false)
         }
     }
 

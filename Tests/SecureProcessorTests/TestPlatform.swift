@@ -2,6 +2,7 @@
 
 import Machine
 import SNPArchitecture
+import Testing
 
 @testable import SecureProcessor
 
@@ -20,6 +21,10 @@ enum TestPage {
     static let page = PFN(0xa01)
     /// The first of 512 pages.
     static let large = PFN(0xc00)
+    /// Pages for the operands of any command, each the first of 512 that nothing else uses.
+    static let operand = PFN(0x1000)
+    static let second = PFN(0x1200)
+    static let third = PFN(0x1400)
     /// A frame without an RMP entry.
     static let uncovered = PFN(0x1_8000)
     static let watched: [PFN] = [
@@ -57,9 +62,11 @@ final class TestPlatform {
     }
 
     /// Sends a command through the mailbox.
-    func run(_ command: FirmwareCommand, _ bytes: [UInt8] = []) -> FirmwareStatus {
-        if !bytes.isEmpty { machine.memory.store(bytes, at: TestPage.command.address) }
-        machine.mailbox.writeAddress(TestPage.command.address)
+    func run(
+        _ command: FirmwareCommand, _ bytes: [UInt8] = [], at page: PFN = TestPage.command
+    ) -> FirmwareStatus {
+        if !bytes.isEmpty { machine.memory.store(bytes, at: page.address) }
+        machine.mailbox.writeAddress(page.address)
         machine.mailbox.writeCommand(UInt32(command.rawValue) << 16)
         let response = machine.mailbox.readResponse()
         precondition(response >> 31 == 1, "the mailbox completes")
@@ -125,11 +132,15 @@ final class TestPlatform {
             status: firmware.platformStatus, asids: firmware.withFirmware { $0.asids },
             keys: TestPage.watched.map { memory.key(of: $0) },
             bytes: TestPage.watched.dropFirst().map { memory.bytes($0.address, count: 4096, key: memory.key(of: $0)) },
-            cores: machine.cores.all)
+            cores: machine.cores.all, legacy: firmware.withFirmware { $0.legacy },
+            versions: firmware.withFirmware { [$0.version, $0.committedVersion] },
+            mitigations: firmware.withFirmware { $0.verifiedMitigations })
     }
 }
 
-struct PlatformSnapshot: Equatable {
+struct PlatformSnapshot: Equatable, CustomTestStringConvertible {
+    /// A failed comparison would print megabytes.
+    var testDescription: String { "\(status) \(legacy) \(versions)" }
     var entries: [RMPEntryRaw]
     var guests: [GuestInspection?]
     var status: PlatformStatus
@@ -138,6 +149,14 @@ struct PlatformSnapshot: Equatable {
     /// The command page aside.
     var bytes: [[UInt8]]
     var cores: [CoreRegisters]
+    var legacy: LegacyPlatform
+    var versions: [FirmwareVersion]
+    var mitigations: UInt64
+}
+
+extension FirmwareVersion {
+    /// A version whose build does not matter.
+    static func minor(_ minor: UInt8) -> Self { Self(major: 1, minor: minor, build: 4) }
 }
 
 /// Hexadecimal digits of bytes, and back.

@@ -32,16 +32,12 @@ struct VLEKTests {
         #expect(platform.firmware.vlekPublicKey == nil)
     }
 
-    @Test("quirk 12: MASK_CHIP_KEY does not stop the VLEK from signing")
-    func quirk12() throws {
+    @Test("SNP_SHUTDOWN_EX wipes the VLEK too, with and without the IOMMU's bit", arguments: [false, true])
+    func shutdownEx(_ iommu: Bool) throws {
         let platform = try TestPlatform()
         try Self.load(platform)
-        try platform.require(platform.run(ConfigBuffer(reportedTCB: TCBVersion(rawValue: 0), maskChipKey: true)))
-        try platform.makeRunningGuest { $0.vcekIsDisabled = true }
-        let report = try AttestationReportTests.report(platform)
-        #expect(report[0x48] == 2 | 1 << 2)
-        #expect(try AttestationReportTests.isSigned(report, by: #require(platform.firmware.vlekPublicKey)))
-        #expect(try platform.ask(.reportRequest, AttestationReportTests.request(1)).status == .invalidKey)
+        try platform.require(platform.run(ShutdownExBuffer(iommuShutdown: iommu)))
+        #expect(platform.firmware.vlekPublicKey == nil)
     }
 
     @Test("derived keys come from the VLEK if it is there or asked for")

@@ -12,10 +12,13 @@ enum Violations {
     /// By "COMMAND/precondition", or by the precondition alone where all commands share it.
     static func find(_ command: String, _ precondition: String) -> Violation? {
         commands[command + "/" + precondition] ?? cores[precondition] ?? shared[precondition]
+            ?? platformStates[precondition]
     }
 
     /// Every key, to find the ones that the table does not use.
-    static var allKeys: Set<String> { Set(commands.keys).union(cores.keys).union(shared.keys) }
+    static var allKeys: Set<String> {
+        Set(commands.keys).union(cores.keys).union(shared.keys).union(platformStates.keys)
+    }
 
     private static let shared: [String: Violation] = [
         "reserved": { scenario in
@@ -45,7 +48,8 @@ enum Violations {
         LaunchFinishBuffer.self, PageReclaimBuffer.self, PageUnsmashBuffer.self, ConfigBuffer.self,
         GuestRequestBuffer.self, DebugDecryptBuffer.self, DebugEncryptBuffer.self, PageSetStateBuffer.self,
         ActivateExBuffer.self, VLEKLoadBuffer.self, PageMDInitBuffer.self, PageMoveBuffer.self, PageSwapOutBuffer.self,
-        PageSwapInBuffer.self,
+        PageSwapInBuffer.self, DownloadFirmwareExBuffer.self, VerifyMitigationBuffer.self, SEVInitBuffer.self,
+        SEVInitExBuffer.self, SEVCertificateExportBuffer.self,
     ]
 
     private static func all(_ change: @escaping @Sendable (inout CoreRegisters) -> Void) -> Violation {
@@ -78,7 +82,8 @@ enum Violations {
         platformCommands.merging(guestCommands) { a, _ in a }.merging(launchCommands) { a, _ in a }
         .merging(pageCommands) { a, _ in a }.merging(messageCommands) { a, _ in a }
         .merging(debugCommands) { a, _ in a }.merging(listCommands) { a, _ in a }
-        .merging(pagingCommands) { a, _ in a }
+        .merging(pagingCommands) { a, _ in a }.merging(replacementCommands) { a, _ in a }
+        .merging(legacyCommands) { a, _ in a }
 
     private static let platformCommands: [String: Violation] = [
         "SNP_INIT_EX/rmp-initialized": { $0.platform.firmware.withFirmware { $0.rmpTCB = nil } },

@@ -21,6 +21,9 @@ public enum FirmwareError: Error, Hashable, Sendable {
 /// - Spec: patches 20 to 25 of the series; Linux: `sev_do_cmd()`, `snp_alloc_firmware_page()`, `snp_reclaim_pages()`
 /// - Deviates: only SNP commands; the legacy commands' bounce buffers belong to a later part
 public final class FirmwareDriver: @unchecked Sendable {
+    /// How long the driver waits for an answer, in nanoseconds: 100 seconds, as Linux does.
+    public static let defaultTimeout: UInt64 = 100_000_000_000
+
     private let machine: Machine
     private let allocator: HostPageAllocator
     private let rmp: HostRMP
@@ -28,6 +31,7 @@ public final class FirmwareDriver: @unchecked Sendable {
     private let directMap: DirectMap
     private let lock = Lock(.mailbox)
     private var isDead = false
+    private var timeout: UInt64 = defaultTimeout
     private var sentCommands: UInt64 = 0
     /// The page that holds command buffers: ordinary host memory, since firmware only reads it.
     private let commandPage: PFN
@@ -44,7 +48,9 @@ public final class FirmwareDriver: @unchecked Sendable {
         self.directMap = directMap
     }
 
-    /// Sends a command with its buffer's bytes and waits for the answer.
+    /// Sends a command with its buffer's bytes and waits for the answer: one command at a time.
+    ///
+    /// Firmware that does not answer in time is dead: this command and all later ones fail until `reset`.
     ///
     /// - Throws: `.dead`, `.noMemory`, `.status` (anything but success)
     public func send(_ command: FirmwareCommand, _ buffer: [UInt8] = []) throws(FirmwareError) {
@@ -58,13 +64,30 @@ public final class FirmwareDriver: @unchecked Sendable {
             sentCommands += 1
             machine.mailbox.writeAddress(address)
             machine.mailbox.writeCommand(UInt32(command.rawValue) << 16 | 1)
-            let response = machine.mailbox.readResponse()
+            var response = machine.mailbox.readResponse()
+            if response >> 31 == 0 {
+                response = machine.mailbox.waitForResponse(until: HostClock.now.advanced(byNanoseconds: timeout))
+            }
             guard response >> 31 == 1 else {
                 isDead = true
                 throw .dead
             }
             let status = FirmwareStatus(rawValue: UInt16(truncatingIfNeeded: response))
             guard status == .success else { throw .status(status) }
+        }
+    }
+
+    /// Firmware has not failed to answer in time.
+    public var isResponding: Bool { lock.withLock { !isDead } }
+
+    /// Sets how long the driver waits for an answer, in nanoseconds.
+    public func setTimeout(nanoseconds: UInt64) { lock.withLock { timeout = nanoseconds } }
+
+    /// Starts anew with firmware that did not answer: resets the mailbox and sends commands again.
+    public func reset() {
+        lock.withLock {
+            machine.mailbox.reset()
+            isDead = false
         }
     }
 
@@ -82,8 +105,8 @@ public final class FirmwareDriver: @unchecked Sendable {
 
     // MARK: Pages in firmware's hands
 
-    /// Takes a cleared page and gives it to firmware. Never a 2 MiB aligned one: such a page in use makes hardware see false
-    /// RMP violations in the mappings around it.
+    /// Takes a cleared page and gives it to firmware. Never a 2 MiB aligned one: such a page in use makes hardware see
+    /// false RMP violations in the mappings around it.
     ///
     /// - Throws: `.noMemory`, `.pageState`
     public func allocatePage() throws(FirmwareError) -> PFN {

@@ -6,6 +6,8 @@ public import SNPArchitecture
 struct LaunchState {
     /// The guest's ASID, from SEV_INIT2 on.
     var asid: ASID?
+    /// A DECOMMISSION failed: firmware may still hold the ASID, and nobody gets it again.
+    var asidIsLost = false
     /// SEV_FEATURES of every VMSA, the SNP bit included.
     var vmsaFeatures: UInt64 = 0
     /// The guest context page, from LAUNCH_START on.

@@ -19,49 +19,44 @@ extension VirtualMachine {
     ///   is leaked), EIO (the answer cannot be written)
     public func snpGuestRequest(_ request: GPA, response: GPA) throws(SEVCommandError) {
         try checkAliveForSEV()
-        try slotsLock.withLock { () throws(SEVCommandError) in
-            guard let context = launch.context, launch.isFinished else { throw SEVCommandError(.invalidArgument) }
-            guard request.pageOffset == 0, response.pageOffset == 0, request != response else {
-                throw SEVCommandError(.invalidArgument)
-            }
-            let message = try sharedPage(request)
-            guard let input = host.allocator.allocate(order: 0)?.pfn else { throw SEVCommandError(.noMemory) }
+        guard isLaunched else { throw SEVCommandError(.invalidArgument) }
+        guard request.pageOffset == 0, response.pageOffset == 0, request != response else {
+            throw SEVCommandError(.invalidArgument)
+        }
+        guard let message = try? readShared(request, count: 4096) else { throw SEVCommandError(.ioError) }
+        let outcome: (status: FirmwareStatus, answer: [UInt8])
+        do throws(FirmwareError) { outcome = try exchange(message) } catch { throw SEVCommandError(error) }
+        guard outcome.status == .success else { throw SEVCommandError(.ioError, outcome.status) }
+        guard (try? writeShared(outcome.answer, at: response)) != nil else { throw SEVCommandError(.ioError) }
+    }
+
+    /// SNP_GUEST_REQUEST with a host page for the copied message and a Firmware page for the answer.
+    ///
+    /// - Returns: the firmware's status, and the answer's page whatever the status is
+    /// - Throws: in check order: `.status` of INVALID_GUEST (no context), `.noMemory`, `.pageState`, `.dead`, then what the
+    ///   firmware or the RMP says when the answer's page does not come back: it is leaked
+    /// - Deviates: the pages are taken for each request, where Linux keeps them with the machine
+    func exchange(_ message: [UInt8]) throws(FirmwareError) -> (status: FirmwareStatus, answer: [UInt8]) {
+        try slotsLock.withLock { () throws(FirmwareError) in
+            guard let context = launch.context else { throw .status(.invalidGuest) }
+            guard let input = host.allocator.allocate(order: 0)?.pfn else { throw .noMemory }
             defer { host.allocator.free(input, order: 0) }
-            do throws(Errno) { try host.write(message, at: input.address) } catch { throw SEVCommandError(error) }
-            let answer = try answerPage(context, input)
-            try storeShared(answer, at: response)
+            do throws(Errno) { try host.write(message, at: input.address) } catch { throw .noMemory }
+            let output = try host.firmware.allocatePage()
+            var status = FirmwareStatus.success
+            var failure: FirmwareError?
+            do throws(FirmwareError) {
+                try host.firmware.send(
+                    GuestRequestBuffer(context: context.address, request: input.address, response: output.address))
+            } catch {
+                if case .status(let refusal) = error { status = refusal } else { failure = error }
+            }
+            // The host reads any page; whether the answer is firmware's own, its seal tells the guest.
+            let answer = try? host.read(output.address, count: 4096)
+            do throws(FirmwareError) { try host.firmware.freePage(output) } catch { throw failure ?? error }
+            if let failure { throw failure }
+            guard let answer else { throw .noMemory }
+            return (status, answer)
         }
-    }
-
-    /// Sends the command with a page of its own for the answer; returns the page's bytes.
-    private func answerPage(_ context: PFN, _ input: PFN) throws(SEVCommandError) -> [UInt8] {
-        let output: PFN
-        do throws(FirmwareError) { output = try host.firmware.allocatePage() } catch { throw SEVCommandError(error) }
-        var refusal: FirmwareError?
-        do throws(FirmwareError) {
-            try host.firmware.send(
-                GuestRequestBuffer(context: context.address, request: input.address, response: output.address))
-        } catch { refusal = error }
-        do throws(FirmwareError) { try host.firmware.reclaimPage(output) } catch {
-            host.leaked.leak(output..<(output + 1), reason: "the answer's page of a guest request: \(error)")
-            throw SEVCommandError(refusal ?? error)
-        }
-        defer { host.firmware.giveBack(output) }
-        if let refusal { throw SEVCommandError(refusal) }
-        do throws(Errno) { return try host.read(output.address, count: 4096) } catch { throw SEVCommandError(error) }
-    }
-
-    private func sharedPage(_ gpa: GPA) throws(SEVCommandError) -> [UInt8] {
-        guard let slot = slot(containing: gpa.frame) else { throw SEVCommandError(.ioError) }
-        do throws(Errno) {
-            return try slot.userMemory.read(at: slot.userIndex(of: gpa.frame) << 12, count: 4096)
-        } catch { throw SEVCommandError(.ioError) }
-    }
-
-    private func storeShared(_ bytes: [UInt8], at gpa: GPA) throws(SEVCommandError) {
-        guard let slot = slot(containing: gpa.frame) else { throw SEVCommandError(.ioError) }
-        do throws(Errno) {
-            try slot.userMemory.write(bytes, at: slot.userIndex(of: gpa.frame) << 12)
-        } catch { throw SEVCommandError(.ioError) }
     }
 }

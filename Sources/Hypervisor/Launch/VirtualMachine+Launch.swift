@@ -8,8 +8,8 @@ extension VirtualMachine {
     /// KVM_SEV_INIT2: gives the machine an ASID.
     ///
     /// - Parameter vmsaFeatures: SEV_FEATURES without the SNP bit, which is added
-    /// - Throws: in check order: EIO (dead), ENOTTY (not an SNP machine), EINVAL (virtual CPUs exist, flags, the SNP bit passed,
-    ///   GHCB version not 0 or 2, already done), EBUSY (no ASID)
+    /// - Throws: in check order: EIO (dead), ENOTTY (not an SNP machine), EINVAL (virtual CPUs exist, flags, the SNP
+    ///   bit passed, GHCB version not 0 or 2, already done), EBUSY (no ASID)
     /// - Deviates: SEV_FEATURES bits that no processor has are not refused
     public func sevInit2(vmsaFeatures: UInt64 = 0, ghcbVersion: UInt16 = 0, flags: UInt32 = 0) throws(SEVCommandError) {
         try checkAliveForSEV()
@@ -42,7 +42,8 @@ extension VirtualMachine {
             guard !launch.isFinished else { throw .invalidArgument }
             guard !virtualCPUs.contains(where: { $0.id == id }) else { throw .exists }
             let cpu = VirtualCPU(id: id, initialState: initialState, of: self)
-            if let processor { cpu.attach(processor) }
+            // Nobody else knows the virtual CPU yet.
+            cpu.thread = processor.map { HardwareThread($0, interrupt: cpu.interrupt) }
             nested.lock.withLock { virtualCPUs.append(cpu) }
             return cpu
         }
@@ -50,8 +51,8 @@ extension VirtualMachine {
 
     /// KVM_SEV_SNP_LAUNCH_START: makes the guest context and binds the ASID to it.
     ///
-    /// - Throws: in check order: EIO (dead), ENOTTY (not an initialised SNP machine), EINVAL (context exists, flags, reserved
-    ///   policy bits, bit 17 clear), ENOTTY (no context page), EIO with the firmware's status
+    /// - Throws: in check order: EIO (dead), ENOTTY (not an initialised SNP machine), EINVAL (context exists, flags,
+    ///   reserved policy bits, bit 17 clear), ENOTTY (no context page), EIO with the firmware's status
     public func snpLaunchStart(policy: GuestPolicy, gosvw: [UInt8] = [], flags: UInt16 = 0) throws(SEVCommandError) {
         try checkAliveForSEV()
         try slotsLock.withLock { () throws(SEVCommandError) in
@@ -126,7 +127,8 @@ extension VirtualMachine {
         return block.pfn
     }
 
-    /// Puts a virtual CPU's state into a page of its own, private at the guest address that all VMSAs share, and launches it.
+    /// Puts a virtual CPU's state into a page of its own, private at the guest address that all VMSAs share, and
+    /// launches it.
     private func protectState(of cpu: VirtualCPU, _ context: PFN) throws(SEVCommandError) {
         guard let asid = launch.asid, let pfn = host.firmware.allocateUnalignedFrame() else {
             throw SEVCommandError(.noMemory)
@@ -176,13 +178,17 @@ extension VirtualMachine {
         }
     }
 
+    /// Ends a guest context and frees its page, or leaks both the page and the ASID.
     private func decommission(_ context: PFN) {
-        do {
+        do throws(FirmwareError) {
             try host.firmware.send(DecommissionBuffer(context: context.address))
-            try host.firmware.freePage(context)
         } catch {
             host.leaked.leak(context..<(context + 1), reason: "DECOMMISSION of a guest context: \(error)")
+            launch.asidIsLost = true
+            return
         }
+        // A page that does not come back is leaked there.
+        try? host.firmware.freePage(context)
     }
 
     /// Ends the guest: VMSA pages, context, ASID.
@@ -194,7 +200,7 @@ extension VirtualMachine {
             }
             if let context = launch.context { decommission(context) }
             launch.context = nil
-            if let asid = launch.asid { host.asids.free(asid) }
+            if let asid = launch.asid, !launch.asidIsLost { host.asids.free(asid) }
             launch.asid = nil
         }
     }

@@ -3,6 +3,7 @@
 public import Machine
 public import SNPArchitecture
 public import Scheduling
+internal import Synchronization
 
 /// The nested tables and their invalidation counters. `lock` guards everything here, and reading attributes and slots.
 public final class NestedTables: @unchecked Sendable {
@@ -18,6 +19,8 @@ public final class NestedTables: @unchecked Sendable {
     /// How many leaf entries were ever removed, and how many of them a flush has followed.
     private var zapCount: UInt64 = 0
     private var flushedZapCount: UInt64 = 0
+    /// How many virtual CPUs are in the guest with a VMSA of the guest's own. Changed under the lock.
+    let guestVMSACount = Atomic<Int>(0)
     /// The tables are given back.
     private(set) var isDestroyed = false
 
@@ -58,6 +61,9 @@ public final class NestedTables: @unchecked Sendable {
     func isStale(_ frames: Range<GFN>, since sequence: UInt64) -> Bool {
         isDestroyed || (active > 0 && activeFrames?.overlaps(frames) == true) || self.sequence != sequence
     }
+
+    /// Whether an invalidation of the frame is under way.
+    func isInvalidating(_ gfn: GFN) -> Bool { active > 0 && activeFrames?.contains(gfn) == true }
 
     /// Puts a leaf in place of whatever maps the range now.
     ///
@@ -112,6 +118,7 @@ extension VirtualMachine {
             nested.lock.withLock { nested.noteFlush(of: unflushed) }
             flushes &+= 1
         }
+        if nested.guestVMSACount.load(ordering: .relaxed) > 0 { expelVMSAs(in: frames) }
         return zapped
     }
 

@@ -66,6 +66,8 @@ public enum UserReply: Hashable, Sendable {
     case none
     /// `hypercall.ret` or `snp_req_certs.ret`: 0, or an errno as the exit defines it.
     case result(UInt64)
+    /// `snp_req_certs`: nil, or ENOSPC with the pages needed, EAGAIN or EIO.
+    case certificates(error: Errno?, pageCount: UInt64)
     /// The bytes that a port or a device's memory gave.
     case data([UInt8])
 }

@@ -41,14 +41,63 @@ extension VirtualMachine {
     /// SEV_FEATURES of every VMSA of this machine. It does not change after SEV_INIT2.
     var vmsaFeatures: UInt64 { launch.vmsaFeatures }
 
-    /// The frame behind a guest's VMSA: private guest memory. Nil if there is none now.
-    func guestVMSAFrame(_ gfn: GFN) -> PFN? {
+    /// The frame behind a guest's VMSA: private guest memory. Nil if there is none now. Caller holds `backing`.
+    private func guestVMSAFrame(_ gfn: GFN) -> PFN? {
         let slot = nested.lock.withLock {
             attributes.attribute(of: gfn) == .private ? self.slot(containing: gfn) : nil
         }
         guard let slot, let file = slot.guestMemory else { return nil }
-        return backing.withLock { file.folios.frame(at: slot.guestIndex(of: gfn)) }
+        return file.folios.frame(at: slot.guestIndex(of: gfn))
     }
+
+    func hasGuestVMSA(at gfn: GFN) -> Bool { backing.withLock { guestVMSAFrame(gfn) } != nil }
+
+    /// Finds the frame of a guest's VMSA and notes that the virtual CPU enters with it, in one step: an invalidation either
+    /// sees the note or is seen here.
+    fileprivate func enterGuestVMSA(_ gfn: GFN, _ cpu: VirtualCPU) -> VMSAEntry {
+        backing.withLock {
+            guard let pfn = guestVMSAFrame(gfn) else { return .none }
+            return nested.lock.withLock {
+                guard !nested.isInvalidating(gfn) else { return .wait }
+                cpu.enteredVMSA = gfn
+                nested.guestVMSACount.add(1, ordering: .relaxed)
+                return .frame(pfn)
+            }
+        }
+    }
+
+    fileprivate func leaveGuestVMSA(_ cpu: VirtualCPU) {
+        nested.lock.withLock {
+            guard cpu.enteredVMSA != nil else { return }
+            cpu.enteredVMSA = nil
+            nested.guestVMSACount.subtract(1, ordering: .relaxed)
+        }
+    }
+
+    /// Gets virtual CPUs whose VMSAs lie in the frames out of the guest, inside an invalidation bracket: while one runs, its
+    /// page is in use and RMPUPDATE would be refused. None enters again before the bracket's end.
+    ///
+    /// - Spec: Linux: `kvm_make_all_cpus_request()` for a VMSA whose page is invalidated
+    func expelVMSAs(in frames: Range<GFN>) {
+        while true {
+            let inside = nested.lock.withLock {
+                virtualCPUs.filter { cpu in cpu.enteredVMSA.map { frames.contains($0) } == true }
+            }
+            guard !inside.isEmpty else { return }
+            for cpu in inside { cpu.interrupt.raise() }
+            schedulePoint(.yield)
+        }
+    }
+}
+
+/// What a virtual CPU enters the guest with.
+enum VMSAEntry {
+    /// This frame's VMSA.
+    case frame(PFN)
+    /// A page that is being invalidated: try again.
+    case wait
+    /// No VMSA.
+    case none
 }
 
 extension VirtualCPU {
@@ -59,17 +108,23 @@ extension VirtualCPU {
         state = .halted
         vmsaSource = .none
         completion = nil
-        guard let gfn, machine.guestVMSAFrame(gfn) != nil else { return }
+        guard let gfn, machine.hasGuestVMSA(at: gfn) else { return }
         vmsaSource = .guest(gfn)
         state = .runnable
     }
 
-    /// The frame of the VMSA for the next entry, or nil if there is none.
-    func vmsaFrameForEntry(of machine: VirtualMachine) -> PFN? {
+    /// What to enter the guest with. Followed by `leave`.
+    func enter(_ machine: VirtualMachine) -> VMSAEntry {
         switch vmsaSource {
-        case .launched: machine.slotsLock.withLock { machine.launch.isFinished ? vmsaFrame : nil }
-        case .guest(let gfn): machine.guestVMSAFrame(gfn)
-        case .none: nil
+        case .launched:
+            machine.slotsLock.withLock { machine.launch.isFinished ? vmsaFrame : nil }.map { .frame($0) } ?? .none
+        case .guest(let gfn): machine.enterGuestVMSA(gfn, self)
+        case .none: .none
         }
+    }
+
+    /// Ends what `enter` began.
+    func leave(_ machine: VirtualMachine) {
+        if case .guest = vmsaSource { machine.leaveGuestVMSA(self) }
     }
 }

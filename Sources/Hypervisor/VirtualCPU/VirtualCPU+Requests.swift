@@ -79,7 +79,10 @@ extension VirtualCPU {
             return requests
         }
         if let state = asked.newState { self.state = state }
-        if asked.isStarted, state == .uninitialized || state == .apResetHold { state = .runnable }
+        if asked.isStarted, state == .uninitialized || state == .apResetHold {
+            state = .runnable
+            sipiHasCome = true
+        }
         if let vmsa = asked.newVMSA { takeVMSA(vmsa, of: machine) }
         return asked.leavesGuest
     }

@@ -34,14 +34,21 @@ extension VirtualCPU {
                 }
             }
             guard budget > 0 else { return .interrupted }
-            guard let asid = machine.asid, let vmsa = vmsaFrameForEntry(of: machine) else {
-                return .failed(.invalidArgument)
+            guard let asid = machine.asid else { return .failed(.invalidArgument) }
+            let vmsa: PFN
+            switch enter(machine) {
+            case .frame(let pfn): vmsa = pfn
+            case .none: return .failed(.invalidArgument)
+            case .wait:
+                schedulePoint(.yield)
+                continue
             }
             var vmcb = VMCB(asid: asid, nestedRoot: machine.nested.table.root, vmsa: vmsa.address)
             vmcb.ghcb = ghcb
             vmcb.eventInjection = eventInjection
             vmcb.tlbControl = tlbControl
             machine.host.machine.vmrun(&vmcb, on: thread, budget: &budget)
+            leave(machine)
             ghcb = vmcb.ghcb
             eventInjection = vmcb.exitInterruptInfo
             tlbControl = .none

@@ -17,6 +17,9 @@ public final class VirtualCPU: @unchecked Sendable {
     /// The frame of the VMSA that launch made. Guarded by the machine's `slotsLock`.
     var vmsaFrame: PFN?
 
+    /// The frame of the guest's own VMSA while it is in the guest with it. Guarded by the nested tables' lock.
+    var enteredVMSA: GFN?
+
     /// The machine; gone once nobody holds it.
     weak var machine: VirtualMachine?
     let lock: Lock
@@ -33,6 +36,10 @@ public final class VirtualCPU: @unchecked Sendable {
     var vmsaSource = VMSASource.launched
     /// The GHCB MSR, VMCB offset 0A0.
     var ghcb = VirtualCPU.resetGHCB
+    /// What the host keeps for the guest's requests.
+    var ghcbState = GHCBState()
+    /// A SIPI has come since the reset hold began.
+    var sipiHasCome = false
     /// An event for the next entry.
     var eventInjection = EventInjection.none
     /// What the next entry does with the TLB.

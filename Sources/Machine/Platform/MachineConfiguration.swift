@@ -3,6 +3,8 @@
 public import SNPArchitecture
 
 /// The processor family that the machine emulates.
+///
+/// - Deviates: the steppings of Bergamo and Siena are unconfirmed
 public enum Product: String, CaseIterable, Sendable {
     /// EPYC 7003, family 19h models 00-0F.
     case milan
@@ -24,6 +26,15 @@ public enum Product: String, CaseIterable, Sendable {
         case .turin: 0x00b0_0f21
         }
     }
+
+    /// The product line whose root of trust certifies parts of this product.
+    public var attestationProduct: AttestationProduct {
+        switch self {
+        case .milan: .milan
+        case .genoa, .bergamo, .siena: .genoa
+        case .turin: .turin
+        }
+    }
 }
 
 /// A machine's size and kind.
@@ -42,10 +53,13 @@ public struct MachineConfiguration: Sendable {
     public var minimumSEVASID: UInt32
     /// The number of ASIDs with a key. CPUID 8000_001F ECX.
     public var asidCount: UInt32
+    /// Pages of the IOMMUs' event logs, completion-wait buffers and PPR logs, which firmware takes while SNP is on.
+    public var iommuBuffers: [Range<PFN>]
     /// Seeds the machine's keys and identifiers: equal seeds give equal runs.
     public var seed: UInt64
 
-    /// Frames that the processors keep for themselves: 0xFD_0000_0000 to 0xFD_FFFF_FFFF. No use of them as DRAM is possible.
+    /// Frames that the processors keep for themselves: 0xFD_0000_0000 to 0xFD_FFFF_FFFF. No use of them as DRAM is
+    /// possible.
     public static let hyperTransportFrames = PFN(0xfd0_0000)..<PFN(0xfe0_0000)
 
     /// Makes a configuration; the defaults are those of a small Genoa host.
@@ -60,6 +74,7 @@ public struct MachineConfiguration: Sendable {
         self.minimumSEVASID = minimumSEVASID
         self.asidCount = asidCount
         self.seed = seed
+        iommuBuffers = []
         rmpCoveredByteCount = nil
     }
 }

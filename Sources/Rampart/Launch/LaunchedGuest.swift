@@ -94,7 +94,8 @@ public final class LaunchedGuest {
         }
         do throws(Errno) {
             for index in 0..<plan.vcpuCount {
-                try machine.createVirtualCPU(id: UInt32(index), initialState: plan.vmsa(index))
+                let cpu = try machine.createVirtualCPU(id: UInt32(index), initialState: plan.vmsa(index))
+                cpu.setCPUID(plan.cpuid(host: hostSignature).functions)
             }
         } catch { throw .call("KVM_CREATE_VCPU", error) }
         try command("KVM_SEV_SNP_LAUNCH_START") { () throws(SEVCommandError) in
@@ -146,11 +147,14 @@ public final class LaunchedGuest {
             return plan.image.bytes[(range.lowerBound + bytes.lowerBound)..<(range.lowerBound + bytes.upperBound)]
         case .bytes(let contents): return contents[bytes]
         case .cpuid:
-            let host = CPUSignature(rawValue: emulated.machine.configuration.product.signature)
-            return CPUIDPage(plan.cpuid(host: host).functions).encoded[...]
+            return CPUIDPage(plan.cpuid(host: hostSignature).functions).encoded[...]
         case .zero where step.kind == .zero: return nil
         case .zero, .secrets: return [UInt8](repeating: 0, count: bytes.count)[...]
         }
+    }
+
+    private var hostSignature: CPUSignature {
+        CPUSignature(rawValue: emulated.machine.configuration.product.signature)
     }
 
     private func command(_ name: String, _ body: () throws(SEVCommandError) -> Void) throws(LaunchFailure) {
@@ -161,6 +165,7 @@ public final class LaunchedGuest {
     private static func product(for signature: CPUSignature) -> Product {
         switch (signature.family, signature.model) {
         case (...0x18, _), (0x19, ...0xf): .milan
+        case (0x19, 0xa0...0xaf): .bergamo
         case (0x19, _): .genoa
         default: .turin
         }

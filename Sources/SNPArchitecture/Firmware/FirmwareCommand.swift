@@ -91,6 +91,6 @@
 
     /// The name in the ABI document, or the identifier for a command without one.
     public var description: String {
-        Self.named.first { $0.command == self }?.name ?? "0x" + String(rawValue, radix: 16)
+        (Self.named + Self.legacyNamed).first { $0.command == self }?.name ?? "0x" + String(rawValue, radix: 16)
     }
 }

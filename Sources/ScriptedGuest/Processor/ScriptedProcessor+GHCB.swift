@@ -36,7 +36,7 @@ extension ScriptedProcessor {
         return .outcome(buffer.sharedBegins(with: call.expectedBuffer) ? .done : .mismatch)
     }
 
-    private func fill(_ call: GHCBCall, at gpa: GPA) {
+    func fill(_ call: GHCBCall, at gpa: GPA) {
         buffer.clear()
         for input in call.inputs { buffer.set(input.field, input.value) }
         if call.usesSharedBuffer { buffer.set(.scratch, gpa.rawValue &+ UInt64(GHCBPage.sharedBuffer.lowerBound)) }
@@ -97,9 +97,9 @@ extension ScriptedProcessor {
         buffer[GHCBPage.versionOffset, as: UInt16.self] = 2
     }
 
-    private var response: StepOutcome { .response(info1: buffer[.exitInfo1], info2: buffer[.exitInfo2]) }
+    var response: StepOutcome { .response(info1: buffer[.exitInfo1], info2: buffer[.exitInfo2]) }
 
-    private func ask() -> Progress {
+    func ask() -> Progress {
         awaitsAnswer = true
         return .exit(GuestExit(.vmgexit))
     }

@@ -31,6 +31,10 @@ public final class ScriptedProcessor: GuestProcessor {
     /// The page of the GHCB, once chosen.
     var ghcb: GPA?
     let buffer = GHCBBuffer()
+    /// Channels to firmware, by VMPCK.
+    var channels: [UInt8: GuestMessageChannel] = [:]
+    /// A request that is sealed and not yet answered.
+    var sealedMessage: [UInt8]?
     var scratch: [UInt8]
     private let keepsResults: Bool
 
@@ -109,6 +113,7 @@ public final class ScriptedProcessor: GuestProcessor {
             return .outcome(.done)
         case .vmgexit(let call): return vmgexit(script.calls[Int(call)], &state, memory)
         case .changePageStates(let first, let count): return changePageStates(Int(first), count, &state, memory)
+        case .report(let request): return report(script.reports[Int(request)], &state, memory)
         case .terminate(let value):
             state.ghcb = value
             state.budget -= 1
@@ -157,6 +162,7 @@ public final class ScriptedProcessor: GuestProcessor {
         exits = 0
         awaitsAnswer = false
         repeatsRequest = false
+        sealedMessage = nil
         if case .terminate = step.operation { position = script.steps.count }
         guard !step.expectation.accepts(outcome) else { return }
         transcript.failures.append(result)

@@ -12,12 +12,13 @@
 //     psc GPA [xN] 4K|2M private|shared|smash|unsmash          page state change
 //     start-ap APIC GPA [vmpl1|vmpl2|vmpl3]                    VMSA, RMPADJUST and AP creation
 //     stop-ap APIC GPA
+//     report SECRETS REQUEST RESPONSE [vmpck=N] [vmpl=N] [data=BYTES]      three GPAs; the last two are shared pages
 //     terminate SET REASON
 //     pause, halt, shutdown
 //
 // A line may end in "-> WHAT", what the step must come to; without it the step must succeed:
 //     ok, any, unchanged (CF = 1), FAIL_… (EAX), vc:NAME or vc:0x… (#VC), mismatch
-//     rmpquery: RIGHTS 4K|2M [vmsa]     msr: VALUE     psc: info1=N info2=N     vmgexit: FIELD=VALUE … [buffer=BYTES]
+//     rmpquery: RIGHTS 4K|2M [vmsa]     msr: VALUE     psc, report: info1=N info2=N     vmgexit: FIELD=VALUE … [buffer=BYTES]
 
 internal import Machine
 internal import SNPArchitecture
@@ -106,6 +107,10 @@ extension GuestScript {
             let (apic, gpa) = (try line.number("the APIC identifier", as: UInt32.self), try line.gpa())
             try line.endWithoutExpectation()
             try add(line, nil) { (script) throws(ScriptProblem) in try script.stopAP(apicID: apic, vmsaAt: gpa) }
+        case "report":
+            let request = try line.report()
+            let expectation = try line.expectedResponse()
+            try add(line, expectation) { (script) throws(ScriptProblem) in try script.report(request) }
         case "terminate":
             let set = try line.number("the reason set", as: UInt8.self)
             let reason = try line.number("the reason", as: UInt8.self)

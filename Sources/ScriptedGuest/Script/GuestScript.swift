@@ -13,6 +13,8 @@ public struct GuestScript: Hashable, Sendable {
     public private(set) var calls: [GHCBCall] = []
     /// Entries of page state changes.
     public private(set) var pageStates: [PageStateChangeEntry] = []
+    /// Requests for reports.
+    public private(set) var reports: [ReportStep] = []
 
     /// Makes a script without steps.
     public init() {}
@@ -140,6 +142,20 @@ public struct GuestScript: Hashable, Sendable {
         try vmgexit(
             GHCBCall(.apCreation, info1: APCreationInput(.destroy, apicID: apicID, vmsa: gpa).exitInfo1))
         try rmpAdjust(gpa, target: .vmpl1, [], vmsa: false)
+    }
+
+    /// Adds a request for a report.
+    ///
+    /// - Throws: in check order: `.report`, `.address`
+    public mutating func report(
+        _ request: ReportStep, expecting outcome: StepOutcome = .done
+    ) throws(ScriptProblem) {
+        guard request.data.count <= 64, request.vmpck < 4 else { throw .report }
+        for gpa in [request.secrets, request.request, request.response] {
+            try GuestOperation.checkRange(gpa, byteCount: 4096)
+        }
+        reports.append(request)
+        try append(GuestStep(.report(request: UInt32(reports.count - 1)), .outcome(outcome)))
     }
 
     /// Adds the end of the guest, for a reason of a set.

@@ -20,6 +20,7 @@ extension GuestScript {
         case .vmgexit(let call): "vmgexit \(Self.text(of: calls[Int(call)]))"
         case .changePageStates(let first, let count):
             "psc \(pageStates[Int(first)].gfn.address)\(Self.times(count)) \(pageStates[Int(first)].size)"
+        case .report(let request): "report vmpck=\(reports[Int(request)].vmpck) vmpl=\(reports[Int(request)].vmpl)"
         case .terminate(let value): "terminate \(value >> 12 & 0xf) \(value >> 16 & 0xff)"
         case .pause: "pause"
         case .halt: "halt"

@@ -43,6 +43,8 @@ public import SNPArchitecture
     case vmgexit(call: UInt32)
     /// A page state change of entries of the pool, as many events as it takes.
     case changePageStates(first: UInt32, count: UInt32)
+    /// Asks firmware for an attestation report.
+    case report(request: UInt32)
     /// Writes the GHCB MSR and VMGEXIT for the last time: nothing comes after it.
     case terminate(UInt64)
     /// PAUSE.

@@ -133,6 +133,22 @@ extension ScriptLine {
         return call
     }
 
+    /// The words of a request for a report.
+    mutating func report() throws(ScriptError) -> ReportStep {
+        var step = ReportStep(secrets: try gpa(), request: try gpa(), response: try gpa())
+        while let word = peek {
+            _ = take(String(word))
+            let (name, value) = try pair(word)
+            switch name {
+            case "vmpck": step.vmpck = UInt8(clamping: try number(value, "the VMPCK"))
+            case "vmpl": step.vmpl = UInt32(clamping: try number(value, "the VMPL"))
+            case "data": step.data = try bytes(value)
+            case _: throw error("\"\(name)\" is none of vmpck, vmpl, data")
+            }
+        }
+        return step
+    }
+
     private func fields(_ words: [Substring]) throws(ScriptError) -> [GHCBFieldValue] {
         var result: [GHCBFieldValue] = []
         for word in words {

@@ -10,6 +10,8 @@ public enum ScriptProblem: Error, Hashable, Sendable, CustomStringConvertible {
     case noPages
     /// The contents do not fit in the GHCB's shared buffer.
     case bufferTooLong
+    /// More than 64 bytes of REPORT_DATA, or no such VMPCK.
+    case report
 
     /// What is wrong.
     public var description: String {
@@ -17,6 +19,7 @@ public enum ScriptProblem: Error, Hashable, Sendable, CustomStringConvertible {
         case .address(let gpa, let count): "\(count) bytes at \(gpa) end past the 52 bits of a guest physical address"
         case .noPages: "the step names no pages"
         case .bufferTooLong: "the contents do not fit in the 2032 bytes of the GHCB's shared buffer"
+        case .report: "a report has at most 64 bytes of data, and there are VMPCK 0 to 3"
         }
     }
 }
@@ -27,6 +30,12 @@ public struct ScriptError: Error, Hashable, Sendable, CustomStringConvertible {
     public var line: Int
     /// What is wrong, and what was expected.
     public var message: String
+
+    /// Makes an error.
+    public init(line: Int, message: String) {
+        self.line = line
+        self.message = message
+    }
 
     /// One line for the user.
     public var description: String { "line \(line): \(message)" }
@@ -52,7 +61,7 @@ extension GuestOperation {
         case .rmpQuery(let gpa, _): try Self.checkRange(gpa, byteCount: 4096)
         case .useGHCB(let gpa): try Self.checkRange(GPA(gpa.rawValue & ~0xfff), byteCount: 4096)
         case .changePageStates(_, let count): guard count > 0 else { throw .noPages }
-        case .msr, .vmgexit, .terminate, .pause, .halt, .shutdown: break
+        case .msr, .vmgexit, .report, .terminate, .pause, .halt, .shutdown: break
         }
     }
 }

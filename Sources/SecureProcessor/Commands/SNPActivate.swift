@@ -10,7 +10,8 @@ extension Firmware {
     /// - Throws: in check order: INVALID_PARAM (reserved bits), INVALID_PLATFORM_STATE, INVALID_GUEST (no context),
     ///   INVALID_GUEST_STATE (neither LAUNCH nor RUNNING), INVALID_ASID (2048 or more), INVALID_CONFIG (pages are still
     ///   assigned to the ASID), INVALID_ASID (0, or without a key), ASID_OWNED, ACTIVE (the guest has an ASID),
-    ///   DF_FLUSH_REQUIRED (dirty), ASID_OWNED (not clean everywhere), INVALID_ASID (an ASID for plain SEV)
+    ///   DF_FLUSH_REQUIRED (dirty), ASID_OWNED (not clean everywhere), INVALID_ASID (an ASID for plain SEV, or past
+    ///   MAX_SNP_ASID)
     /// - Deviates: the machine has one socket, so that the policy's SINGLE_SOCKET never refuses
     mutating func snpActivate(_ buffer: ActivateBuffer) throws(FirmwareStatus) {
         let asid = buffer.asid
@@ -26,7 +27,7 @@ extension Firmware {
         guard guest.activation == .inactive else { throw .active }
         guard asids[asid].dirty == 0 else { throw .dfFlushRequired }
         guard asids[asid].clean == asids.everywhere else { throw .asidOwned }
-        guard asid.rawValue < machine.minimumSEVASID else { throw .invalidASID }
+        guard asid.rawValue < firstOtherASID else { throw .invalidASID }
         asids.allocate(asid)
         guest.keyID = memory.encryption.installKey(guest.vek, for: asid)
         guest.asid = asid

@@ -11,7 +11,7 @@ extension Firmware {
     ///   INVALID_GUEST_STATE, INVALID_PARAM (number of cores), INVALID_ASID (2048 or more), INVALID_CONFIG (pages are still
     ///   assigned, unless the guest is active), the rules of copy-in, INVALID_PARAM (no such core), INVALID_ASID (0, or
     ///   without a key), ACTIVE (the guest has another ASID), ASID_OWNED (another guest has it), DF_FLUSH_REQUIRED (dirty
-    ///   there), ASID_OWNED (not clean there), INVALID_ASID (an ASID for plain SEV)
+    ///   there), ASID_OWNED (not clean there), INVALID_ASID (an ASID for plain SEV, or past MAX_SNP_ASID)
     /// - Deviates: the order from the number of cores on is SNP_ACTIVATE's and unconfirmed here. APIC identifiers are core
     ///   numbers. The machine has one socket, so that SINGLE_SOCKET never refuses
     mutating func snpActivateEx(_ buffer: ActivateExBuffer) throws(FirmwareStatus) {
@@ -34,7 +34,7 @@ extension Firmware {
         let new = wanted & ~(record.inUse | record.allocated)
         guard record.dirty & new == 0 else { throw .dfFlushRequired }
         guard record.clean & new == new else { throw .asidOwned }
-        guard asid.rawValue < machine.minimumSEVASID else { throw .invalidASID }
+        guard asid.rawValue < firstOtherASID else { throw .invalidASID }
         asids.allocate(asid, on: new)
         if isFirst {
             guest.keyID = memory.encryption.installKey(guest.vek, for: asid)

@@ -17,8 +17,9 @@ extension Firmware {
         let pfn = frame(of: buffer.context)
         guard memory.contains(pfn) else { throw .invalidConfig }
         memory.zero(pfn, key: contextKey)
-        guests[pfn] = GuestRecord(
-            vek: random(16), launchTCB: committedTCB, firmwareVersion: configuration.version)
+        var guest = GuestRecord(vek: random(16), launchTCB: committedTCB, firmwareVersion: version)
+        guest.launchMitigations = verifiedMitigations
+        guests[pfn] = guest
         entry.vmsa = true
         rmp.firmwareWrite(pfn, entry)
     }

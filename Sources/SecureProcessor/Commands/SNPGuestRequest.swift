@@ -11,11 +11,11 @@ extension Firmware {
     /// before that is the host's status; nothing changes.
     ///
     /// - Spec: FWABI 56860, SNP_GUEST_REQUEST, "Guest messages"
-    /// - Throws: in check order: INVALID_PARAM (reserved bits), INVALID_PLATFORM_STATE, INVALID_PARAM (an address inside the
-    ///   RMP), INVALID_GUEST, INVALID_PAGE_STATE (response not Firmware), INVALID_PAGE_SIZE (request or response 2M),
-    ///   INVALID_GUEST_STATE (not RUNNING), INVALID_PARAM (header crosses its page), the rules of copy-in, INVALID_PARAM
-    ///   (header, size, payload crosses its page, VMPCK), BAD_MEASUREMENT (tag), AEAD_OFLOW (sequence), INVALID_PARAM
-    ///   (kind, version, response crosses its page)
+    /// - Throws: in check order: INVALID_PARAM (reserved bits), INVALID_PLATFORM_STATE, INVALID_PARAM (an address
+    ///   inside the RMP), INVALID_GUEST, INVALID_PAGE_STATE (response not Firmware), INVALID_PAGE_SIZE (request or
+    ///   response 2M), INVALID_GUEST_STATE (not RUNNING), INVALID_PARAM (header crosses its page), the rules of
+    ///   copy-in, INVALID_PARAM (header, size, payload crosses its page, VMPCK), BAD_MEASUREMENT (tag), AEAD_OFLOW
+    ///   (sequence), INVALID_PARAM (kind, version, response crosses its page)
     /// - Deviates: a payload shorter than its structure is read as if zeros followed; unconfirmed
     mutating func snpGuestRequest(_ buffer: GuestRequestBuffer) throws(FirmwareStatus) {
         guard buffer.reservedIsZero else { throw .invalidParam }
@@ -32,15 +32,18 @@ extension Firmware {
         let count = guest.messageCounts[Int(header.vmpck)]
         guard count != .max - 1, header.sequenceNumber == count + 1 else { throw .aeadOverflow }
         guard let row = GuestMessages.row(for: header.type) else { throw .invalidParam }
-        guard (1...row.maximumVersion).contains(header.messageVersion) else { throw .invalidParam }
+        guard (1...row.maximumVersion(features)).contains(header.messageVersion) else { throw .invalidParam }
         let size = row.responseByteCount ?? payload.count
         guard Self.isWithinPage(buffer.response, byteCount: GuestMessageHeader.byteCount + size) else {
             throw .invalidParam
         }
 
-        let message = GuestMessage(context: pfn, vmpck: header.vmpck, payload: payload)
+        let message = GuestMessage(
+            context: pfn, vmpck: header.vmpck, version: header.messageVersion, payload: payload)
         let answer = GuestMessages.answer(message, by: row, byteCount: size, &self)
-        guests[pfn]?.messageCounts[Int(header.vmpck)] = count + 2
+        // An absorbed guest goes on counting where it was exported: its keys have come with it.
+        let keysAreNew = guests[pfn]?.vmpck != guest.vmpck
+        if !keysAreNew { guests[pfn]?.messageCounts[Int(header.vmpck)] = count + 2 }
         let reply = GuestMessageHeader(
             type: header.type.response, sequenceNumber: count + 2, messageSize: UInt16(size), vmpck: header.vmpck)
         let key = SymmetricKey(data: guest.vmpck[Int(header.vmpck)])

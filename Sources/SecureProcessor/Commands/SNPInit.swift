@@ -13,17 +13,22 @@ extension Firmware {
     /// SNP_INIT_EX: initialises the platform; builds the RMP if INIT_RMP says so.
     ///
     /// - Spec: FWABI 56860, SNP_INIT_EX
-    /// - Throws: in check order: INVALID_PARAM (reserved bits), INVALID_PLATFORM_STATE, RMP_INIT_REQUIRED and
-    ///   INVALID_PARAM (a list) without INIT_RMP, then what `checkCores` and `checkRMPBounds` throw, INVALID_CONFIG
-    ///   (VM_HSAVE_PA not zero), RMP_INITIALIZATION_FAILED
-    /// - Deviates: of the registers that must be equal on all cores the machine has SYSCFG, HWCR, RMP_BASE, RMP_END and
-    ///   VM_HSAVE_PA; no diagnostic mode, no debug parts, no IOMMU whose buffers become Firmware-IOMMU
+    /// - Throws: in check order: INVALID_PARAM (reserved bits, also those of features that this version lacks),
+    ///   INVALID_PLATFORM_STATE (SNP or legacy SEV is not UNINIT), RMP_INIT_REQUIRED and INVALID_PARAM (a list) without
+    ///   INIT_RMP, INVALID_PARAM (MAX_SNP_ASID), then what `checkCores` and `checkRMPBounds` throw, INVALID_CONFIG
+    ///   (VM_HSAVE_PA not zero), RMP_INITIALIZATION_FAILED, what `takeIOMMUPages` throws
+    /// - Deviates: where MAX_SNP_ASID is checked is unconfirmed; without hidden ciphertext it is not looked at. Hiding
+    ///   changes nothing that the host reads. Of the registers that must be equal on all cores the machine has SYSCFG,
+    ///   HWCR, RMP_BASE, RMP_END and VM_HSAVE_PA; no diagnostic mode and no debug parts
     mutating func snpInitEx(_ buffer: InitExBuffer) throws(FirmwareStatus) {
-        guard buffer.reservedIsZero else { throw .invalidParam }
-        guard state == .uninitialized else { throw .invalidPlatformState }
+        guard buffer.reservedIsZero, buffer.bytes.isDisjoint(with: reservedInitBits) else { throw .invalidParam }
+        guard state == .uninitialized, legacy.state == .uninitialized else { throw .invalidPlatformState }
         if !buffer.initializeRMP {
             guard rmpTCB == committedTCB else { throw .rmpInitRequired }
             guard !buffer.rangeListIsEnabled else { throw .invalidParam }
+        }
+        if buffer.ciphertextIsHidden {
+            guard (1..<machine.minimumSEVASID).contains(UInt32(buffer.maximumSNPASID)) else { throw .invalidParam }
         }
         let cores = cores.all
         try checkCores(cores)
@@ -33,8 +38,10 @@ extension Firmware {
             rmpTCB = nil
             guests.removeAll()
             try buildRMP(fixed: buffer.rangeListIsEnabled ? rangeList(at: buffer.rangeList) : [])
-            rmpTCB = committedTCB
         }
+        try takeIOMMUPages()
+        rmpTCB = committedTCB
+        options = InitOptions(buffer)
         asids.markAllDirty()
         self.cores.updateAll { $0.writtenBack = false }
         guestCount = 0

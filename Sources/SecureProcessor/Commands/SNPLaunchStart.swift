@@ -33,15 +33,19 @@ extension Firmware {
     /// Checks a policy against the platform and the migration agent.
     ///
     /// - Throws: POLICY_FAILURE
+    /// - Deviates: memory is encrypted with AES-128, so that MEM_AES_256_XTS is refused; the machine has no CXL memory, so
+    ///   that CXL_ALLOW changes nothing. Where the newer bits stand in the order is unconfirmed
     private func checkPolicy(_ policy: GuestPolicy, agent: PFN?) throws(FirmwareStatus) {
-        let version = configuration.version
         guard agent == nil || policy.contains(.migrationAgentAllowed) else { throw .policyFailure }
         guard agent.flatMap({ guests[$0]?.migrationAgent }) == nil else { throw .policyFailure }
         guard policy.contains(.mustBeOne) else { throw .policyFailure }
         guard policy.contains(.smtAllowed) || !configuration.smtIsEnabled else { throw .policyFailure }
         guard policy.abiMajor <= version.major else { throw .policyFailure }
         guard policy.abiMajor < version.major || policy.abiMinor <= version.minor else { throw .policyFailure }
-        guard policy.isDisjoint(with: .reservedIn155) else { throw .policyFailure }
+        guard policy.isDisjoint(with: reservedPolicy) else { throw .policyFailure }
+        guard !policy.contains(.memoryAES256XTS) else { throw .policyFailure }
+        guard !policy.contains(.raplDisabled) || options.raplIsDisabled else { throw .policyFailure }
+        guard !policy.contains(.ciphertextHiding) || options.ciphertextIsHidden else { throw .policyFailure }
         if let agent, policy.contains(.singleSocket) {
             guard guests[agent]?.policy.contains(.singleSocket) == true else { throw .policyFailure }
         }

@@ -7,11 +7,11 @@ extension Firmware {
     /// SNP_PAGE_MOVE: moves a guest's page, or a page of metadata.
     ///
     /// - Spec: FWABI 56860, SNP_PAGE_MOVE
-    /// - Throws: in check order: INVALID_PARAM (reserved bits), INVALID_PLATFORM_STATE, INVALID_PARAM (an address inside the
-    ///   RMP), INVALID_GUEST, INVALID_PAGE_SIZE, INVALID_GUEST_STATE, INACTIVE, INVALID_PAGE_STATE (states that do not go
-    ///   together), INVALID_PAGE_OWNER
-    /// - Deviates: a page without an entry counts as one of no state. A 2M address that is not 2M aligned gives
-    ///   INVALID_ADDRESS after the sizes; both unconfirmed
+    /// - Throws: in check order: INVALID_PARAM (reserved bits), INVALID_PLATFORM_STATE, INVALID_PARAM (an address
+    ///   inside the RMP), INVALID_GUEST, INVALID_PAGE_SIZE, INVALID_GUEST_STATE, INACTIVE, INVALID_PAGE_STATE (states
+    ///   that do not go together), INVALID_PAGE_OWNER, POLICY_FAILURE (PAGE_SWAP_DISABLE)
+    /// - Deviates: where PAGE_SWAP_DISABLE stands in the order is unconfirmed. A page without an entry counts as one of
+    ///   no state. A 2M address that is not 2M aligned gives INVALID_ADDRESS after the sizes; both unconfirmed
     mutating func snpPageMove(_ buffer: PageMoveBuffer) throws(FirmwareStatus) {
         guard buffer.reservedIsZero else { throw .invalidParam }
         guard state == .initialized else { throw .invalidPlatformState }
@@ -29,6 +29,7 @@ extension Firmware {
         switch (from.state, to.state) {
         case (.preGuest, .preGuest), (.preSwap, .preGuest):
             guard from.asid == guest.asid, to.asid == guest.asid else { throw .invalidPageOwner }
+            guard !guest.policy.contains(.pageSwapDisabled) else { throw .policyFailure }
             copy(source, to: destination, from.pageSize, key: key)
             var moved = from
             moved.immutable = false
@@ -38,6 +39,7 @@ extension Firmware {
             rmp.firmwareWrite(source, left)
         case (.metadata, .firmware):
             guard from.gfn == Self.metadataTag(context) else { throw .invalidPageOwner }
+            guard !guest.policy.contains(.pageSwapDisabled) else { throw .policyFailure }
             copy(source, to: destination, from.pageSize, key: contextKey)
             rmp.firmwareWrite(destination, from)
             rmp.firmwareWrite(source, RMPEntry(assigned: true, pageSize: from.pageSize, immutable: true))

@@ -7,10 +7,12 @@ extension Firmware {
     /// SNP_PAGE_SWAP_IN: opens a sealed page into a page of the guest, with the properties that its metadata entry holds.
     ///
     /// - Spec: FWABI 56860, SNP_PAGE_SWAP_IN
-    /// - Throws: in check order: INVALID_PARAM (reserved bits), INVALID_PLATFORM_STATE, INVALID_PARAM (an address inside the
-    ///   RMP), INVALID_GUEST, what `metadataPlace` throws, INVALID_GUEST_STATE, INACTIVE, INVALID_MDATA_ENTRY,
-    ///   INVALID_PAGE_SIZE, what `checkTarget` throws, the rules of copy-in, BAD_MEASUREMENT (tag)
-    /// - Deviates: PAGE_TYPE 3 gives INVALID_MDATA_ENTRY, as no entry matches it
+    /// - Throws: in check order: INVALID_PARAM (reserved bits), INVALID_PLATFORM_STATE, INVALID_PARAM (an address
+    ///   inside the RMP), INVALID_GUEST, what `metadataPlace` throws, INVALID_GUEST_STATE, INACTIVE,
+    ///   INVALID_MDATA_ENTRY, INVALID_PAGE_SIZE, what `checkTarget` throws, POLICY_FAILURE (PAGE_SWAP_DISABLE), the
+    ///   rules of copy-in, BAD_MEASUREMENT (tag)
+    /// - Deviates: where PAGE_SWAP_DISABLE stands in the order is unconfirmed. PAGE_TYPE 3 gives INVALID_MDATA_ENTRY,
+    ///   as no entry matches it
     mutating func snpPageSwapIn(_ buffer: PageSwapInBuffer) throws(FirmwareStatus) {
         let size = buffer.pageSize
         guard buffer.reservedIsZero else { throw .invalidParam }
@@ -32,6 +34,7 @@ extension Firmware {
         guard to?.pageSize == size, metadata.pageSize == size else { throw .invalidPageSize }
         guard let to else { throw .invalidPageState }
         try checkTarget(buffer, to, source: source, destination: destination, guest: guest)
+        guard !guest.policy.contains(.pageSwapDisabled) else { throw .policyFailure }
         let byteCount = Int(size.byteCount)
         let start = try checkRange(buffer.source, byteCount: byteCount)
         let sealed = memory.bytes(start, count: byteCount)

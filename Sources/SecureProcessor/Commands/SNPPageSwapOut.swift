@@ -8,10 +8,12 @@ extension Firmware {
     /// SNP_PAGE_SWAP_OUT: seals a page under the guest's offline key and keeps tag and properties in a metadata entry.
     ///
     /// - Spec: FWABI 56860, SNP_PAGE_SWAP_OUT
-    /// - Throws: in check order: INVALID_PARAM (reserved bits), INVALID_PLATFORM_STATE, INVALID_PARAM (an address inside the
-    ///   RMP), INVALID_GUEST, what `metadataPlace` throws, INVALID_PAGE_SIZE, INVALID_GUEST_STATE, INACTIVE,
-    ///   INVALID_PAGE_STATE (source, destination, page type), INVALID_PAGE_OWNER, the rules of copy-out, AEAD_OFLOW
-    /// - Deviates: a 2M address that is not 2M aligned gives INVALID_ADDRESS after the sizes; unconfirmed
+    /// - Throws: in check order: INVALID_PARAM (reserved bits), INVALID_PLATFORM_STATE, INVALID_PARAM (an address
+    ///   inside the RMP), INVALID_GUEST, what `metadataPlace` throws, INVALID_PAGE_SIZE, INVALID_GUEST_STATE, INACTIVE,
+    ///   INVALID_PAGE_STATE (source, destination, page type), INVALID_PAGE_OWNER, POLICY_FAILURE (PAGE_SWAP_DISABLE),
+    ///   the rules of copy-out, AEAD_OFLOW
+    /// - Deviates: where PAGE_SWAP_DISABLE stands in the order is unconfirmed. A 2M address that is not 2M aligned
+    ///   gives INVALID_ADDRESS after the sizes; unconfirmed
     mutating func snpPageSwapOut(_ buffer: PageSwapOutBuffer) throws(FirmwareStatus) {
         let size = buffer.pageSize
         guard buffer.reservedIsZero else { throw .invalidParam }
@@ -38,6 +40,7 @@ extension Firmware {
         guard isMetadata ? from.gfn == Self.metadataTag(context) : from.asid == guest.asid else {
             throw .invalidPageOwner
         }
+        guard !guest.policy.contains(.pageSwapDisabled) else { throw .policyFailure }
         _ = try checkRange(buffer.destination, byteCount: Int(size.byteCount))
         guard guest.oekCount != .max - 1 else { throw .aeadOverflow }
 

@@ -20,9 +20,14 @@ extension Firmware {
         if maskChipID { features.insert(.maskChipID) }
         if maskChipKey { features.insert(.maskChipKey) }
         if vlek != nil { features.insert(.vlekEnabled) }
+        if options.raplIsDisabled { features.insert(.raplDisabled) }
+        if self.features.contains(.ciphertextHiding) { features.insert(.ciphertextHidingCapable) }
+        if options.ciphertextIsHidden { features.insert(.ciphertextHidingEnabled) }
+        var rmpFlags: PlatformStatus.RMPFlags = rmpTCB != nil ? [.rmpIsInitialized] : []
+        if aliasCheckIsComplete { rmpFlags.insert(.aliasCheckComplete) }
         return PlatformStatus(
-            apiMajor: configuration.version.major, apiMinor: configuration.version.minor, state: state,
-            rmpFlags: rmpTCB != nil ? [.rmpIsInitialized] : [], build: UInt32(configuration.version.build),
+            apiMajor: version.major, apiMinor: version.minor, state: state,
+            rmpFlags: rmpFlags, build: UInt32(version.build),
             features: features, guestCount: guestCount, currentTCB: currentTCB, reportedTCB: reportedTCB)
     }
 }

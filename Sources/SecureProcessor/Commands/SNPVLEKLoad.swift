@@ -18,6 +18,12 @@ extension Firmware {
         guard wrapped.integer(at: WrappedVLEK.tcb) == reportedTCB.rawValue else { throw .badSVN }
         guard let sticks = WrappedVLEK.open(wrapped, vcekHash: vcek().hash) else { throw .badMeasurement }
         vlek = LoadedVLEK(sticks: sticks)
+        vlekOrigin = nil
+    }
+
+    /// The values of a VLEK of the emulator's own.
+    static func vlekSticks(_ origin: VLEKOrigin, _ product: Product) -> [[UInt8]] {
+        ChipSecret(seed: origin.seed ^ 0x564c_454b, product: product).sticks(origin.tcb)
     }
 }
 
@@ -67,8 +73,8 @@ extension SecureProcessor {
     /// Hardware cannot do this itself.
     public func wrappedVLEK(seed: UInt64) -> [UInt8] {
         withFirmware { firmware in
-            let sticks = ChipSecret(seed: seed ^ 0x564c_454b, product: firmware.machine.product)
-                .sticks(firmware.reportedTCB)
+            let sticks = Firmware.vlekSticks(
+                VLEKOrigin(seed: seed, tcb: firmware.reportedTCB), firmware.machine.product)
             var nonce = [UInt8](repeating: 0, count: 12)
             nonce.store(seed, at: 0)
             return WrappedVLEK.seal(

@@ -1,4 +1,5 @@
-// MSG_ABSORB_REQ: a launched migration image becomes the guest that was exported elsewhere.
+// MSG_ABSORB_REQ and MSG_ABSORB_NOMA_REQ: a migration image becomes the guest that was exported elsewhere, by its migration
+// agent or by itself.
 
 internal import Machine
 internal import SNPArchitecture
@@ -26,6 +27,28 @@ extension Firmware {
         guest.migrationAgent = message.context
         guest.migrationAgentReportID = requester.reportID
         run(guest, at: pfn)
+        return [UInt8](repeating: 0, count: 0x10)
+    }
+
+    /// MSG_ABSORB_NOMA: the guest that asks becomes the guest of an image.
+    ///
+    /// - Spec: FWABI 56860, MSG_ABSORB_NOMA_REQ
+    /// - Throws: in check order: INVALID_PARAM (reserved bytes), INVALID_GUEST (it has a migration agent), BAD_MEASUREMENT
+    ///   (the image's IMD is not the launch digest or not its own), INVALID_PARAM (size, version)
+    /// - Deviates: the answer is sealed with the key that sealed the request; from then on the image's keys and counts
+    ///   hold. Unconfirmed
+    mutating func answerAbsorbWithoutAgent(_ message: GuestMessage) throws(FirmwareStatus) -> [UInt8] {
+        let request = message.prefix(0x20 + GuestImage.byteCount)
+        let reserved = request[0..<8] + request[0x10..<0x20]
+        guard reserved.allSatisfy({ $0 == 0 }) else { throw .invalidParam }
+        let image = request.field(at: 0x20, byteCount: GuestImage.byteCount)
+        guard var guest = guests[message.context] else { throw .invalidGuest }
+        guard guest.migrationAgent == nil else { throw .invalidGuest }
+        guard GuestImage.imageDigest(image) == guest.launchDigest.bytes else { throw .badMeasurement }
+        guard GuestImage.imageDigest(image) == guest.imageDigest.bytes else { throw .badMeasurement }
+        try checkImageHeader(request)
+        GuestImage.restore(image, into: &guest)
+        run(guest, at: message.context)
         return [UInt8](repeating: 0, count: 0x10)
     }
 

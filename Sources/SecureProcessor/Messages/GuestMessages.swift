@@ -8,6 +8,8 @@ struct GuestMessage {
     var context: PFN
     /// The key that sealed it.
     var vmpck: UInt8
+    /// MSG_VERSION.
+    var version: UInt8 = 1
     /// The plaintext.
     var payload: [UInt8]
 
@@ -19,20 +21,30 @@ struct GuestMessage {
 
 /// The messages that this firmware answers.
 enum GuestMessages {
-    /// A handler: it returns the answer's payload with its status, or throws the status of an answer that is all zeros else.
+    /// A handler: it returns the answer's payload with its status, or throws the status of an answer that is all zeros
+    /// else.
     typealias Handler = @Sendable (inout Firmware, GuestMessage) throws(FirmwareStatus) -> [UInt8]
 
     struct Row: Sendable {
         var type: GuestMessageType
-        var maximumVersion: UInt8 = 1
+        /// The feature with which the message has a version 2.
+        var secondVersion: FirmwareFeatures?
         /// The size of the answer's payload; nil for that of the request.
         var responseByteCount: Int?
         var run: Handler
 
-        init(_ type: GuestMessageType, _ responseByteCount: Int?, _ run: @escaping Handler) {
+        init(
+            _ type: GuestMessageType, _ responseByteCount: Int?, secondVersion: FirmwareFeatures? = nil,
+            _ run: @escaping Handler
+        ) {
             self.type = type
+            self.secondVersion = secondVersion
             self.responseByteCount = responseByteCount
             self.run = run
+        }
+        /// The largest version that firmware with these features knows.
+        func maximumVersion(_ features: FirmwareFeatures) -> UInt8 {
+            secondVersion.map { features.contains($0) } == true ? 2 : 1
         }
     }
 
@@ -40,7 +52,7 @@ enum GuestMessages {
         Row(.cpuidRequest, nil) { firmware, message throws(FirmwareStatus) in
             try firmware.answerCPUID(message)
         },
-        Row(.keyRequest, 0x40) { firmware, message throws(FirmwareStatus) in
+        Row(.keyRequest, 0x40, secondVersion: .verifyMitigation) { firmware, message throws(FirmwareStatus) in
             try firmware.answerKey(message)
         },
         Row(.reportRequest, 0x4c0) { firmware, message throws(FirmwareStatus) in
@@ -57,6 +69,9 @@ enum GuestMessages {
         },
         Row(.vmrkRequest, 0x10) { firmware, message throws(FirmwareStatus) in
             try firmware.answerVMRK(message)
+        },
+        Row(.absorbWithoutAgentRequest, 0x10) { firmware, message throws(FirmwareStatus) in
+            try firmware.answerAbsorbWithoutAgent(message)
         },
         Row(.tscInfoRequest, 0x80) { firmware, message throws(FirmwareStatus) in
             try firmware.answerTSCInfo(message)

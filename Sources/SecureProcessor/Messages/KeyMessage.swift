@@ -5,7 +5,7 @@ internal import SNPArchitecture
 /// The request.
 ///
 /// - Spec: FWABI 56860, MSG_KEY_REQ
-/// - Deviates: version 2, with a launch mitigation vector, is not modelled
+/// - Deviates: that version 2 ends with the vector, and that the vector follows the context, is unconfirmed
 struct KeyRequest {
     /// GUEST_FIELD_SELECT: what of the guest goes into the key.
     struct Fields: OptionSet {
@@ -16,16 +16,20 @@ struct KeyRequest {
         static let measurement = Self(rawValue: 1 << 3)
         static let guestSVN = Self(rawValue: 1 << 4)
         static let tcb = Self(rawValue: 1 << 5)
+        /// Version 2 only.
+        static let launchMitigations = Self(rawValue: 1 << 6)
         static let known = Self(rawValue: 0x3f)
     }
 
-    static let byteCount = 0x20
+    static let byteCount = 0x28
     var flags: UInt32
     var reserved: UInt32
     var fields: Fields
     var vmpl: UInt32
     var guestSVN: UInt32
     var tcb: TCBVersion
+    /// LAUNCH_MIT_VECTOR, version 2 only.
+    var launchMitigations: UInt64
 
     init(decoding bytes: [UInt8]) {
         flags = bytes.integer(at: 0)
@@ -34,6 +38,7 @@ struct KeyRequest {
         vmpl = bytes.integer(at: 0x10)
         guestSVN = bytes.integer(at: 0x14)
         tcb = TCBVersion(rawValue: bytes.integer(at: 0x18))
+        launchMitigations = bytes.count >= Self.byteCount ? bytes.integer(at: 0x20) : 0
     }
 
     /// ROOT_KEY_SELECT: the VMRK, not an endorsement key.
@@ -49,8 +54,8 @@ extension Firmware {
     ///
     /// - Spec: FWABI 56860, MSG_KEY_REQ, MSG_KEY_RSP
     /// - Throws: in check order: INVALID_PARAM (reserved bits), INVALID_KEY (MASK_CHIP_KEY, KEY_SEL; not for the VMRK),
-    ///   INVALID_PARAM (VMPL below the VMPCK's, unknown fields, a TCB component above the committed one or reserved, SVN above
-    ///   the ID block's)
+    ///   INVALID_PARAM (VMPL below the VMPCK's, unknown fields, a TCB component above the committed one or reserved,
+    ///   SVN above the ID block's, mitigations that were not verified at the launch)
     mutating func answerKey(_ message: GuestMessage) throws(FirmwareStatus) -> [UInt8] {
         let request = KeyRequest(decoding: message.prefix(KeyRequest.byteCount))
         guard let guest = guests[message.context] else { throw .invalidGuest }
@@ -61,12 +66,16 @@ extension Firmware {
             selection = try keySelection(request.selection, for: guest)
         }
         guard request.vmpl >= UInt32(message.vmpck) else { throw .invalidParam }
-        guard request.fields.isSubset(of: .known) else { throw .invalidParam }
+        let known: KeyRequest.Fields = message.version >= 2 ? [.known, .launchMitigations] : .known
+        guard request.fields.isSubset(of: known) else { throw .invalidParam }
         if request.fields.contains(.tcb) {
             guard isAtMostCommitted(request.tcb) else { throw .invalidParam }
         }
         if request.fields.contains(.guestSVN) {
             guard request.guestSVN <= guest.idBlock?.guestSVN ?? 0 else { throw .invalidParam }
+        }
+        if request.fields.contains(.launchMitigations) {
+            guard request.launchMitigations & ~guest.launchMitigations == 0 else { throw .invalidParam }
         }
         let root = request.usesVMRK ? guest.vmrk : endorsementHash(selection, request)
         let key = KeyDerivation.derive(root, label: "gmsg-keyreq", context: Self.keyContext(request, guest))
@@ -104,6 +113,10 @@ extension Firmware {
         bytes.store(guest.hostData, at: 0x68, limit: 32)
         if identity > 0 {
             bytes.store(identity == 2 ? guest.authorKeyDigest : guest.idKeyDigest, at: 0x88, limit: 32)
+        }
+        if fields.contains(.launchMitigations) {
+            bytes += [UInt8](repeating: 0, count: 8)
+            bytes.store(request.launchMitigations, at: 0xa8)
         }
         return bytes
     }

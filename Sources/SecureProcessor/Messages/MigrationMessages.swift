@@ -1,6 +1,6 @@
 // The messages of migration agents: a guest that speaks for others when they leave a platform or arrive.
 //
-// EXPORT, IMPORT and VMRK; ABSORB is in a file of its own. ABSORB_NOMA is not answered.
+// EXPORT, IMPORT and VMRK; ABSORB and ABSORB_NOMA are in a file of their own.
 
 internal import Machine
 internal import SNPArchitecture

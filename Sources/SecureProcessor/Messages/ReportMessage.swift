@@ -7,7 +7,8 @@ extension Firmware {
     /// Makes and signs an attestation report.
     ///
     /// - Spec: FWABI 56860, MSG_REPORT_REQ, MSG_REPORT_RSP
-    /// - Throws: in check order: INVALID_PARAM (reserved bits), INVALID_KEY (KEY_SEL), INVALID_PARAM (VMPL below the VMPCK's)
+    /// - Throws: in check order: INVALID_PARAM (reserved bits), INVALID_KEY (KEY_SEL), INVALID_PARAM (VMPL below the
+    ///   VMPCK's)
     mutating func answerReport(_ message: GuestMessage) throws(FirmwareStatus) -> [UInt8] {
         let request = message.prefix(0x60)
         let vmpl: UInt32 = request.integer(at: 0x40)
@@ -27,12 +28,12 @@ extension Firmware {
     /// The report without its signature: 0x2a0 bytes.
     ///
     /// - Spec: FWABI 56860, ATTESTATION_REPORT
-    /// - Deviates: PLATFORM_INFO says whether SMT is on and no more: the machine has neither TSME nor ECC nor RAPL. No
-    ///   mitigation vectors
+    /// - Deviates: the machine has neither TSME nor ECC, and PLATFORM_INFO says so. What the mitigation vectors hold is
+    ///   unconfirmed: what SNP_VERIFY_MITIGATION has verified, now and when the context was made
     func reportBody(
         _ guest: GuestRecord, vmpl: UInt32, data: [UInt8], signer: EndorsementKey.Kind?
     ) -> [UInt8] {
-        let version = configuration.reportVersion ?? ReportVersion(configuration.version)
+        let version = configuration.reportVersion ?? ReportVersion(self.version)
         var bytes = [UInt8](repeating: 0, count: 0x2a0)
         bytes.store(version.rawValue, at: 0x000)
         bytes.store(guest.idBlock?.guestSVN ?? 0, at: 0x004)
@@ -42,7 +43,7 @@ extension Firmware {
         bytes.store(vmpl, at: 0x030)
         bytes.store(IDAuthentication.ecdsaP384, at: 0x034)
         bytes.store(liveTCB.rawValue, at: 0x038)
-        bytes.store(UInt64(configuration.smtIsEnabled ? 1 : 0), at: 0x040)
+        bytes.store(platformInfo, at: 0x040)
         let signingKey = signer?.rawValue ?? 7
         bytes.store((guest.authorKeyIsEnabled ? 1 : 0) | (maskChipKey ? 2 : 0) | signingKey << 2, at: 0x048)
         bytes.store(data, at: 0x050, limit: 64)
@@ -56,10 +57,24 @@ extension Firmware {
         if version != .version2 { bytes.store(processor, at: 0x188, limit: 3) }
         if !maskChipID { bytes.store(chip.identifier, at: 0x1a0, limit: 64) }
         bytes.store(committedTCB.rawValue, at: 0x1e0)
-        bytes.store(Self.bytes(of: configuration.version), at: 0x1e8, limit: 3)
+        bytes.store(Self.bytes(of: self.version), at: 0x1e8, limit: 3)
         bytes.store(Self.bytes(of: committedVersion), at: 0x1ec, limit: 3)
         bytes.store(guest.launchTCB.rawValue, at: 0x1f0)
+        if version == .version5 {
+            bytes.store(guest.launchMitigations, at: 0x1f8)
+            bytes.store(verifiedMitigations, at: 0x200)
+        }
         return bytes
+    }
+
+    /// PLATFORM_INFO.
+    private var platformInfo: UInt64 {
+        var info: UInt64 = 0
+        if configuration.smtIsEnabled { info |= 1 << 0 }
+        if options.raplIsDisabled { info |= 1 << 3 }
+        if options.ciphertextIsHidden { info |= 1 << 4 }
+        if aliasCheckIsComplete { info |= 1 << 5 }
+        return info
     }
 
     /// The committed TCB with the SNP level and the microcode level that run.

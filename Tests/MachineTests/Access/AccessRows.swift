@@ -17,6 +17,8 @@ struct AccessRow: Sendable, CustomTestStringConvertible {
     var rmp: String
     var expected: String
     var rule: String
+    /// The whole row.
+    var fields: [String]
     var testDescription: String { "\(id): \(rule)" }
 
     static let all: [AccessRow] = {
@@ -31,7 +33,7 @@ struct AccessRow: Sendable, CustomTestStringConvertible {
                 id: field[0], accessor: field[1], kind: field[2], cBit: field[3] == "private" ? .private : .shared,
                 vmpl: VMPL(rawValue: UInt8(field[4]) ?? 0) ?? .vmpl0,
                 privilege: field[5] == "user" ? .user : .supervisor,
-                mapping: field[6], rmp: field[7], expected: field[8], rule: field[9])
+                mapping: field[6], rmp: field[7], expected: field[8], rule: field[9], fields: field)
         }
     }()
 

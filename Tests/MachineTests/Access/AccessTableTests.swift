@@ -21,6 +21,7 @@ struct AccessTableTests {
         let before = fixture.base.memory.bytes(fixture.pfn.address, count: 4096)
         let result = fixture.perform(row)
         #expect(result == AccessResult.sorted(row.expected))
+        SpecCoverage.hit("access-checks.tsv", row.fields, accepted: row.expected == "ok")
         if result != "ok" {
             #expect(
                 fixture.base.memory.bytes(fixture.pfn.address, count: 4096) == before,

@@ -12,8 +12,10 @@ struct VMRUNTests {
         fixture.processor.body = { state, memory, _ in
             #expect(state.registers.rax == 0x1234)
             #expect(state.ghcb == 0x77 && state.budget == 9 && state.event.vector == 0x21)
-            #expect(memory.context == RunningGuest(
-                asid: RunFixture.asid, vmpl: .vmpl0, nestedRoot: fixture.nested.root, key: fixture.key))
+            #expect(
+                memory.context
+                    == RunningGuest(
+                        asid: RunFixture.asid, vmpl: .vmpl0, nestedRoot: fixture.nested.root, key: fixture.key))
             state.registers.rax = 0x5678
             state.ghcb = 0x99
             state.budget = 4
@@ -35,7 +37,8 @@ struct VMRUNTests {
     @Test("Reserved bytes of the page survive a run")
     func reservedBytes() throws {
         let fixture = try RunFixture()
-        fixture.machine.memory.store([0xaa, 0xbb], at: SPA(fixture.vmsaFrame.address.rawValue + 0xe00), key: fixture.key)
+        fixture.machine.memory.store(
+            [0xaa, 0xbb], at: SPA(fixture.vmsaFrame.address.rawValue + 0xe00), key: fixture.key)
         fixture.run()
         let found = fixture.machine.memory.bytes(
             SPA(fixture.vmsaFrame.address.rawValue + 0xe00), count: 2, key: fixture.key)
@@ -76,7 +79,10 @@ struct VMRUNTests {
         let code: ExitCode
         let spoil: @Sendable (RunFixture, inout VMCB) throws -> Void
 
-        init(_ name: String, _ code: ExitCode = .invalid, _ spoil: @escaping @Sendable (RunFixture, inout VMCB) throws -> Void) {
+        init(
+            _ name: String, _ code: ExitCode = .invalid,
+            _ spoil: @escaping @Sendable (RunFixture, inout VMCB) throws -> Void
+        ) {
             testDescription = name
             self.code = code
             self.spoil = spoil
@@ -103,9 +109,27 @@ struct VMRUNTests {
             vmcb.asid = ASID(6)
             fixture.machine.encryption.installKey([UInt8](repeating: 1, count: 16), for: vmcb.asid)
         },
-        Refusal("a page that is not validated") { fixture, vmcb in
-            try fixture.machine.rmp.rmpUpdate(
-                fixture.vmsaFrame.address, to: .guest(RunFixture.asid, at: GPA(0x9000), .size4K))
+        Refusal("a page that its guest no longer accepts") { fixture, _ in
+            let page = GuestPage(gpa: fixture.vmsaGPA, pfn: fixture.vmsaFrame, level: .level4K)
+            _ = try fixture.machine.rmp.pvalidate(
+                page, size: .size4K, validate: false, asid: RunFixture.asid, vmpl: .vmpl0)
+            #expect(fixture.machine.rmp.entry(fixture.vmsaFrame).vmsa)
+        },
+        Refusal("an immutable page") { fixture, _ in
+            var entry = fixture.machine.rmp.entry(fixture.vmsaFrame)
+            entry.immutable = true
+            fixture.machine.rmp.firmwareWrite(fixture.vmsaFrame, entry)
+        },
+        Refusal("a page of 2 MiB") { fixture, vmcb in
+            let pfn = PFN(2560)
+            try fixture.machine.rmp.rmpUpdate(pfn.address, to: .guest(RunFixture.asid, at: GPA(0x40_0000), .size2M))
+            let page = GuestPage(gpa: GPA(0x40_0000), pfn: pfn, level: .level2M)
+            _ = try fixture.machine.rmp.pvalidate(
+                page, size: .size2M, validate: true, asid: RunFixture.asid, vmpl: .vmpl0)
+            try fixture.machine.rmp.rmpAdjust(
+                page, size: .size2M, target: .vmpl1, permissions: [], vmsa: true, asid: RunFixture.asid, vmpl: .vmpl0)
+            fixture.machine.memory.store(RunFixture.vmsa.bytes, at: pfn.address, key: fixture.key)
+            vmcb.vmsa = pfn.address
         },
         Refusal("a validated page without the VMSA bit") { fixture, vmcb in
             try fixture.give(PFN(1031), at: GFN(8))

@@ -174,7 +174,8 @@ struct ReportCommandTests {
             #expect(shown.status == .good)
             for words in [
                 "version          5\n", "policy           0x30000: ABI 0.0 or later, SMT allowed, no debugging",
-                "signature        ECDSA P-384 with SHA-384, by the VCEK\n", "platform         0x1: SMT on\n",
+                "signature        ECDSA P-384 with SHA-384, by the VCEK\n",
+                "platform         0x21: SMT on, alias check complete\n",
                 "reported TCB     FMC 1, boot loader 9, TEE 0, SNP firmware 23, microcode 72  (0x4800000017000901)\n",
                 "processor        family 0x1a model 0x2 stepping 1, Turin's line\n", "firmware         1.58.1\n",
                 "agent's id       no migration agent\n", "now              mitigations 0x0\n",

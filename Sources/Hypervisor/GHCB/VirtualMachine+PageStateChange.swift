@@ -1,0 +1,76 @@
+// Page state change by the page protocol: each run of pages goes to user space, which calls KVM_SET_MEMORY_ATTRIBUTES; the
+// host itself changes nothing here.
+
+internal import SNPArchitecture
+
+extension VirtualMachine {
+    /// Begins a page state change.
+    ///
+    /// - Spec: GHCB 56421, "SNP page state change"; Linux: `snp_begin_psc()`
+    /// - Returns: in check order: invalid scratch area, generic error (user space does not take the call), invalid scratch
+    ///   area (no room for a header, or no memory), `invalidHeader`; then the entries in order
+    func answerPageStateChange(_ session: GHCBSession) -> GHCBAnswer {
+        let request = session.request
+        guard let start = ScratchArea(request, byteCount: 0) else { return .malformed(.invalidScratchArea) }
+        guard convertsOnRequest else { return .result(.genericError) }
+        // The buffer goes as far as it may: to the shared buffer's end, or 253 entries.
+        let byteCount: UInt64
+        switch start.place {
+        case .sharedBuffer(let offset): byteCount = UInt64(GHCBPage.sharedBuffer.upperBound - offset)
+        case .elsewhere: byteCount = UInt64(GHCBPage.sharedBuffer.count)
+        }
+        guard byteCount >= UInt64(PageStateChangeBuffer.quadwordByteCount),
+            let area = ScratchArea(request, byteCount: byteCount), let bytes = try? session.read(area, of: self)
+        else { return .malformed(.invalidScratchArea) }
+        let isStrict = request.personality.checksReservedBits
+        guard let run = PageStateChangeRun(bytes, isStrict: isStrict) else { return .result(.invalidHeader) }
+        return advance(run, area, session)
+    }
+
+    /// Takes the next step, and tells the guest's buffer how far it has come.
+    private func advance(_ before: PageStateChangeRun, _ area: ScratchArea, _ session: GHCBSession) -> GHCBAnswer {
+        var run = before
+        let step = run.next()
+        store(run, since: before, area, session)
+        switch step {
+        case .end(let result): return .result(result)
+        case .convert(let batch):
+            let call = MapRangeCall(
+                gpa: batch.gfn.address, pageCount: batch.pageCount, pageSize: batch.size, attribute: batch.attribute)
+            return .exit(.mapRange(call)) { _, machine, reply in
+                switch HypercallResult(reply, session.request.personality) {
+                case .undefined: return .end(.failed(.invalidArgument))
+                case .failed: return .result(.genericError)
+                case .done:
+                    var done = run
+                    done.complete(batch.entries)
+                    machine.store(done, since: run, area, session)
+                    return machine.advance(done, area, session)
+                }
+            }
+        }
+    }
+
+    /// Stores the entries that have changed, then the header's current entry.
+    private func store(
+        _ run: PageStateChangeRun, since before: PageStateChangeRun, _ area: ScratchArea, _ session: GHCBSession
+    ) {
+        for index in run.entries.indices where run.entries[index] != before.entries[index] {
+            let offset = (index + 1) * PageStateChangeBuffer.quadwordByteCount
+            session.store(bytes(run.entries[index].rawValue, 8), at: offset, in: area, of: self)
+        }
+        guard run.header != before.header else { return }
+        session.store(bytes(UInt64(run.header.currentEntry), 2), at: 0, in: area, of: self)
+    }
+
+    private func bytes(_ value: UInt64, _ count: Int) -> [UInt8] {
+        (0..<count).map { UInt8(truncatingIfNeeded: value >> UInt64(8 * $0)) }
+    }
+}
+
+extension GHCBAnswer {
+    /// The result of a page state change, which is no malformed input.
+    fileprivate static func result(_ result: PageStateChangeResult) -> GHCBAnswer {
+        .reply(GHCBReply(info2: result.rawValue))
+    }
+}
