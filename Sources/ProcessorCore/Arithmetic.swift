@@ -58,7 +58,8 @@ enum AddWithCarry: Binary {
     @inline(__always) static func apply<T: Word>(_ core: Core, _ a: T, _ b: T) -> T {
         let (first, over1) = a.addingReportingOverflow(b)
         let (result, over2) = first.addingReportingOverflow(carry(core) ? 1 : 0)
-        setFlags(core, FlagKind.result, result, outcome(over1 || over2, topBit((a ^ ~b) & (a ^ result)), a ^ b ^ result))
+        setFlags(
+            core, FlagKind.result, result, outcome(over1 || over2, topBit((a ^ ~b) & (a ^ result)), a ^ b ^ result))
         return result
     }
 }

@@ -23,7 +23,8 @@ enum BitChange: Int { case none = 0, set = 1, reset = 2, complement = 3 }
 }
 @inline(__always) func bitRI<T: Word>(_ change: BitChange, _: T.Type, _ core: Core, _ op: Op) {
     let result = changed(
-        core, register(core, op.pointee.destination, as: T.self), UInt64(truncatingIfNeeded: op.pointee.immediate), change)
+        core, register(core, op.pointee.destination, as: T.self), UInt64(truncatingIfNeeded: op.pointee.immediate),
+        change)
     if change != .none { setRegister(core, op.pointee.destination, result) }
 }
 @inline(__always) func bitM<T: Word>(_ change: BitChange, _: T.Type, _ core: Core, _ op: Op, _ bit: UInt64) -> Bool {

@@ -2,68 +2,68 @@
 // class properties, arrays and closures on the hot path cost five to thirty times as much.
 
 /// The memory of one core.
-public typealias Core = UnsafeMutableRawPointer
+package typealias Core = UnsafeMutableRawPointer
 
 /// Byte offsets into a core's memory.
-public enum CoreLayout {
+package enum CoreLayout {
     /// The sixteen general registers, 8 bytes each, in the order of their numbers. Operations name them by offset.
-    public static let registers = 0x000
+    package static let registers = 0x000
     /// Always zero: stands for an absent base or index.
-    public static let zero: UInt8 = 0x80
+    package static let zero: UInt8 = 0x80
     /// The RIP of the first instruction of the running block; RIP-relative operands use it as a base.
-    public static let blockRIP = 0x88
+    package static let blockRIP = 0x88
     /// Three registers for operations that one instruction is split into.
-    public static let temporaries = 0x90
+    package static let temporaries = 0x90
     /// The bases of ES, CS, SS, DS, FS and GS.
-    public static let segmentBases = 0xa8
+    package static let segmentBases = 0xa8
     /// The last result's kind and size: see `FlagKind`.
-    public static let flagKind = 0xe0
+    package static let flagKind = 0xe0
     /// The last result.
-    public static let flagResult = 0xe8
+    package static let flagResult = 0xe8
     /// The last result's second operand, or flags that are already known.
-    public static let flagOperand = 0xf0
+    package static let flagOperand = 0xf0
     /// Instructions left before the run loop wants to be asked.
-    public static let budget = 0xf8
+    package static let budget = 0xf8
     /// Why the core left: see `CoreExit`.
-    public static let exit = 0x100
+    package static let exit = 0x100
     /// The operation at which it left.
-    public static let exitOperation = 0x108
+    package static let exitOperation = 0x108
     /// In builds without tail calls: the operation to run next.
-    public static let nextOperation = 0x110
+    package static let nextOperation = 0x110
     /// RIP after a completed branch that left the core.
-    public static let exitRIP = 0x118
+    package static let exitRIP = 0x118
     /// The linear address of the access that missed the TLB, and its kind.
-    public static let missAddress = 0x120
+    package static let missAddress = 0x120
     /// The callbacks of the owner.
-    public static let callbacks = 0x128
+    package static let callbacks = 0x128
     /// What the owner's callbacks are given.
-    public static let context = 0x130
+    package static let context = 0x130
     /// +1 or -1 in the direction of string instructions: RFLAGS.DF.
-    public static let direction = 0x138
+    package static let direction = 0x138
     /// MXCSR.
-    public static let mxcsr = 0x140
+    package static let mxcsr = 0x140
     /// x87 control, status and tag words, 2 bytes each; then the top of stack.
-    public static let x87Control = 0x148
-    public static let x87Status = 0x14a
-    public static let x87Tag = 0x14c
+    package static let x87Control = 0x148
+    package static let x87Status = 0x14a
+    package static let x87Tag = 0x14c
     /// Sixteen vector registers of 32 bytes.
-    public static let vectors = 0x200
+    package static let vectors = 0x200
     /// Eight x87 registers of 16 bytes, by physical number.
-    public static let x87Registers = 0x400
+    package static let x87Registers = 0x400
     /// For accesses that cross a page: 64 bytes.
-    public static let scratch = 0x500
+    package static let scratch = 0x500
     /// The jump cache: `jumpCacheCount` entries of RIP and operation.
-    public static let jumpCache = 0x4000
-    public static let jumpCacheCount = 1024
+    package static let jumpCache = 0x4000
+    package static let jumpCacheCount = 1024
     /// The software TLB: `tlbCount` entries of 32 bytes.
-    public static let tlb = 0x8000
-    public static let tlbCount = 1024
+    package static let tlb = 0x8000
+    package static let tlbCount = 1024
     /// All of it.
-    public static let byteCount = 0x10000
+    package static let byteCount = 0x10000
 }
 
 /// Why a core returned to its run loop.
-public enum CoreExit: UInt64, Sendable {
+package enum CoreExit: UInt64, Sendable {
     case none = 0
     /// The budget is used up; `exitRIP` is where to go on.
     case budget = 1
@@ -83,7 +83,7 @@ public enum CoreExit: UInt64, Sendable {
 }
 
 /// Unsigned integers of 8 to 64 bits.
-public typealias Word = FixedWidthInteger & UnsignedInteger & Sendable
+package typealias Word = FixedWidthInteger & UnsignedInteger & Sendable
 
 @inline(__always) func register<T: FixedWidthInteger>(_ core: Core, _ offset: UInt8, as type: T.Type = T.self) -> T {
     load(core, Int(offset))

@@ -18,14 +18,14 @@ enum FlagKind {
 }
 
 /// The six arithmetic flags at their places in RFLAGS.
-public enum ArithmeticFlags {
-    public static let carry: UInt64 = 0x001
-    public static let parity: UInt64 = 0x004
-    public static let auxiliary: UInt64 = 0x010
-    public static let zero: UInt64 = 0x040
-    public static let sign: UInt64 = 0x080
-    public static let overflow: UInt64 = 0x800
-    public static let all: UInt64 = 0x8d5
+package enum ArithmeticFlags {
+    package static let carry: UInt64 = 0x001
+    package static let parity: UInt64 = 0x004
+    package static let auxiliary: UInt64 = 0x010
+    package static let zero: UInt64 = 0x040
+    package static let sign: UInt64 = 0x080
+    package static let overflow: UInt64 = 0x800
+    package static let all: UInt64 = 0x8d5
 }
 
 @inline(__always) func sizeCode<T: FixedWidthInteger>(_ type: T.Type) -> UInt64 {
@@ -136,14 +136,14 @@ public enum ArithmeticFlags {
 }
 
 /// The arithmetic flags, at their places in RFLAGS.
-public func arithmeticFlags(_ core: Core) -> UInt64 {
+package func arithmeticFlags(_ core: Core) -> UInt64 {
     (carry(core) ? ArithmeticFlags.carry : 0) | (parity(core) ? ArithmeticFlags.parity : 0)
         | (auxiliary(core) ? ArithmeticFlags.auxiliary : 0) | (zero(core) ? ArithmeticFlags.zero : 0)
         | (sign(core) ? ArithmeticFlags.sign : 0) | (overflow(core) ? ArithmeticFlags.overflow : 0)
 }
 
 /// Sets the arithmetic flags from their places in RFLAGS.
-public func setArithmeticFlags(_ core: Core, _ flags: UInt64) {
+package func setArithmeticFlags(_ core: Core, _ flags: UInt64) {
     store(core, CoreLayout.flagKind, FlagKind.known << 2 | 3)
     store(core, CoreLayout.flagResult, UInt64(0))
     store(core, CoreLayout.flagOperand, flags & ArithmeticFlags.all)

@@ -2,13 +2,15 @@
 
 /// MUL and IMUL of one operand: the accumulator times the source, to twice the width.
 @inline(__always) func multiplyWide<T: Word>(_: T.Type, _ core: Core, _ op: Op) {
-    let (high, low) = register(core, 0, as: T.self).multipliedFullWidth(by: register(core, op.pointee.source, as: T.self))
+    let (high, low) = register(core, 0, as: T.self).multipliedFullWidth(
+        by: register(core, op.pointee.source, as: T.self))
     storeWide(core, high, T(truncatingIfNeeded: low), overflows: high != 0)
 }
 @inline(__always) func multiplyWideSigned<S: FixedWidthInteger & SignedInteger, T: Word>(
     _: S.Type, _: T.Type, _ core: Core, _ op: Op
 ) {
-    let (high, low) = register(core, 0, as: S.self).multipliedFullWidth(by: register(core, op.pointee.source, as: S.self))
+    let (high, low) = register(core, 0, as: S.self).multipliedFullWidth(
+        by: register(core, op.pointee.source, as: S.self))
     let lowBits = T(truncatingIfNeeded: low)
     let signFill: S = topBit(lowBits) ? -1 : 0
     storeWide(core, T(truncatingIfNeeded: high), lowBits, overflows: high != signFill)
@@ -102,7 +104,8 @@
     let signedQuotient = negative != divisorNegative ? 0 &- quotient : quotient
     let signedRemainder = negative ? 0 &- remainder : remainder
     if T.bitWidth == 8 {
-        setRegister(core, 0, UInt16(truncatingIfNeeded: signedRemainder) << 8 | UInt16(truncatingIfNeeded: signedQuotient))
+        setRegister(
+            core, 0, UInt16(truncatingIfNeeded: signedRemainder) << 8 | UInt16(truncatingIfNeeded: signedQuotient))
     } else {
         setRegister(core, 0, signedQuotient)
         setRegister(core, 16, signedRemainder)

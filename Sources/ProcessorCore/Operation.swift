@@ -1,39 +1,39 @@
 // What an instruction becomes: one or a few operations with operands resolved to byte offsets.
 
 /// Runs one operation and then, in tail position, the next.
-public typealias Handler = @convention(c) (UnsafeMutableRawPointer, UnsafeMutableRawPointer) -> Void
+package typealias Handler = @convention(c) (UnsafeMutableRawPointer, UnsafeMutableRawPointer) -> Void
 
 /// A decoded operation, 48 bytes of plain data.
-public struct Operation {
+package struct Operation {
     /// What to run.
-    public var handler: Handler
+    package var handler: Handler
     /// The number of the handler in the table.
-    public var code: UInt16
+    package var code: UInt16
     /// Byte offset of the destination register, or the number of a vector register.
-    public var destination: UInt8 = CoreLayout.zero
+    package var destination: UInt8 = CoreLayout.zero
     /// Byte offset of the source register, or the number of a vector register.
-    public var source: UInt8 = CoreLayout.zero
+    package var source: UInt8 = CoreLayout.zero
     /// Byte offset of the base of the memory operand.
-    public var base: UInt8 = CoreLayout.zero
+    package var base: UInt8 = CoreLayout.zero
     /// Byte offset of the index.
-    public var index: UInt8 = CoreLayout.zero
+    package var index: UInt8 = CoreLayout.zero
     /// Power of two by which the index is multiplied.
-    public var scale: UInt8 = 0
+    package var scale: UInt8 = 0
     /// How many of the block's instructions are complete when this operation is.
-    public var ordinal: UInt8 = 0
+    package var ordinal: UInt8 = 0
     /// Displacement of the memory operand.
-    public var displacement: Int64 = 0
+    package var displacement: Int64 = 0
     /// Immediate operand, or the index of the whole instruction for complex operations.
-    public var immediate: Int64 = 0
+    package var immediate: Int64 = 0
     /// Of a branch: the operation it goes to, once known.
-    public var link: UnsafeMutableRawPointer?
+    package var link: UnsafeMutableRawPointer?
     /// Of a branch: the target, relative to the block's first instruction.
-    public var target: Int32 = 0
+    package var target: Int32 = 0
     /// The start of the instruction, relative to the block's first.
-    public var start: Int32 = 0
+    package var start: Int32 = 0
 
     /// Makes an operation of a handler.
-    public init(_ code: UInt16) {
+    package init(_ code: UInt16) {
         self.code = code
         handler = handlers[Int(code)]
     }
@@ -48,9 +48,9 @@ typealias Op = UnsafeMutablePointer<Operation>
 /// Runs the next operation: a tail call where the optimiser makes one, else through the loop of `run`.
 @inline(__always) func next(_ core: Core, _ op: Op) {
     #if RAMPART_THREADED
-    op.pointee.handler(core, UnsafeMutableRawPointer(op))
+        op.pointee.handler(core, UnsafeMutableRawPointer(op))
     #else
-    store(core, CoreLayout.nextOperation, Optional(UnsafeMutableRawPointer(op)))
+        store(core, CoreLayout.nextOperation, Optional(UnsafeMutableRawPointer(op)))
     #endif
 }
 
@@ -61,25 +61,25 @@ typealias Op = UnsafeMutablePointer<Operation>
 }
 
 /// Runs operations until the core leaves.
-public func run(_ core: Core, from first: UnsafeMutableRawPointer) {
+package func run(_ core: Core, from first: UnsafeMutableRawPointer) {
     store(core, CoreLayout.exit, CoreExit.none.rawValue)
     #if RAMPART_THREADED
-    operation(first).pointee.handler(core, first)
+        operation(first).pointee.handler(core, first)
     #else
-    var op: UnsafeMutableRawPointer? = first
-    while let here = op {
-        store(core, CoreLayout.nextOperation, UnsafeMutableRawPointer?.none)
-        operation(here).pointee.handler(core, here)
-        op = load(core, CoreLayout.nextOperation)
-    }
+        var op: UnsafeMutableRawPointer? = first
+        while let here = op {
+            store(core, CoreLayout.nextOperation, UnsafeMutableRawPointer?.none)
+            operation(here).pointee.handler(core, here)
+            op = load(core, CoreLayout.nextOperation)
+        }
     #endif
 }
 
 /// Whether handlers are joined by tail calls in this build.
-public var isThreaded: Bool {
+package var isThreaded: Bool {
     #if RAMPART_THREADED
-    true
+        true
     #else
-    false
+        false
     #endif
 }

@@ -144,15 +144,18 @@ enum RotateRightThroughCarry: Shift {
 ) -> T {
     let width = UInt64(T.bitWidth)
     let n = T(truncatingIfNeeded: count)
-    let result = left ? a << n | b >> T(truncatingIfNeeded: width &- count) : a >> n | b << T(truncatingIfNeeded: width &- count)
-    let out = left
+    let result =
+        left ? a << n | b >> T(truncatingIfNeeded: width &- count) : a >> n | b << T(truncatingIfNeeded: width &- count)
+    let out =
+        left
         ? count <= width && (a >> T(truncatingIfNeeded: width &- count)) & 1 != 0
         : (a >> T(truncatingIfNeeded: count &- 1)) & 1 != 0
     setFlags(core, FlagKind.result, result, (out ? 1 : 0) | (topBit(a ^ result) ? 2 : 0))
     return result
 }
 @inline(__always) func doubleShiftCount<T: Word>(_: T.Type, _ core: Core, _ op: Op, byCL: Bool) -> UInt64 {
-    shiftCount(T.self, byCL ? UInt64(register(core, 8, as: UInt8.self)) : UInt64(truncatingIfNeeded: op.pointee.immediate))
+    shiftCount(
+        T.self, byCL ? UInt64(register(core, 8, as: UInt8.self)) : UInt64(truncatingIfNeeded: op.pointee.immediate))
 }
 @inline(__always) func doubleShiftR<T: Word>(_: T.Type, _ core: Core, _ op: Op, left: Bool, byCL: Bool) {
     let a = register(core, op.pointee.destination, as: T.self)

@@ -5,12 +5,12 @@
 // owner's callback's, which fills an entry so that the operation can be run again, or refuses.
 
 /// What the core asks of its owner.
-public struct CoreCallbacks {
+package struct CoreCallbacks {
     /// An access missed: makes it possible (true) or refuses (false). Core, operation, linear address in the core.
-    public var fill: @convention(c) (UnsafeMutableRawPointer, UnsafeMutableRawPointer) -> Bool
+    package var fill: @convention(c) (UnsafeMutableRawPointer, UnsafeMutableRawPointer) -> Bool
     /// Finds or makes the block at a RIP; nil refuses.
-    public var block: @convention(c) (UnsafeMutableRawPointer, UInt64) -> UnsafeMutableRawPointer?
-    public init(
+    package var block: @convention(c) (UnsafeMutableRawPointer, UInt64) -> UnsafeMutableRawPointer?
+    package init(
         fill: @convention(c) (UnsafeMutableRawPointer, UnsafeMutableRawPointer) -> Bool,
         block: @convention(c) (UnsafeMutableRawPointer, UInt64) -> UnsafeMutableRawPointer?
     ) {
@@ -20,16 +20,16 @@ public struct CoreCallbacks {
 }
 
 /// One entry of the software TLB.
-public enum TLBEntry {
-    public static let readTag = 0
-    public static let writeTag = 8
-    public static let addend = 16
-    public static let byteCount = 32
+package enum TLBEntry {
+    package static let readTag = 0
+    package static let writeTag = 8
+    package static let addend = 16
+    package static let byteCount = 32
     /// A tag that matches no access.
-    public static let none: UInt64 = ~0
+    package static let none: UInt64 = ~0
 
     /// Where the entry of a linear address is.
-    @inline(__always) public static func of(_ address: UInt64, _ core: Core) -> UnsafeMutableRawPointer {
+    @inline(__always) package static func of(_ address: UInt64, _ core: Core) -> UnsafeMutableRawPointer {
         core + CoreLayout.tlb
             + Int(truncatingIfNeeded: (address &>> 12) & UInt64(CoreLayout.tlbCount - 1)) &* byteCount
     }

@@ -44,7 +44,9 @@ enum StringOutcome { case done, again, ask }
 /// Copies upwards as long as both sides stay in pages that are at hand; nil if not even one element is.
 @inline(__always) private func copyRun<T: Word>(_: T.Type, _ core: Core, _ op: Op) -> UInt64? {
     let size = UInt64(MemoryLayout<T>.size)
-    guard load(core, CoreLayout.direction, as: Int64.self) > 0, load(core, staged, as: UInt64.self) == 0 else { return nil }
+    guard load(core, CoreLayout.direction, as: Int64.self) > 0, load(core, staged, as: UInt64.self) == 0 else {
+        return nil
+    }
     let from = source(core, op)
     let to: UInt64 = register(core, rdi)
     let room = min(4096 &- from & 0xfff, 4096 &- to & 0xfff) / size

@@ -3,7 +3,7 @@
 @testable import Processor
 
 /// A form of the opcode table and where it is in the maps.
-struct EncodedForm: CustomTestStringConvertibleForm {
+struct EncodedForm: CustomStringConvertible, Sendable {
     var index: Int
     var map: Int
     var opcode: UInt8
@@ -19,14 +19,20 @@ struct EncodedForm: CustomTestStringConvertibleForm {
 
     /// Instructions that leave the program, touch its stack, or are the system's.
     static let excluded: Set<Mnemonic> = [
-        .push, .pop, .pusha, .popa, .pushf, .popf, .enter, .leave, .call, .ret, .jmp, .jcxz, .loop, .loope, .loopne, .jo,
-        .jno, .jb, .jae, .je, .jne, .jbe, .ja, .js, .jns, .jp, .jnp, .jl, .jge, .jle, .jg, .jmpf, .callf, .retf, .iret, .int,
-        .int1, .int3, .into, .in, .out, .ins, .insb, .outs, .outsb, .hlt, .cli, .sti, .movseg, .les, .lds, .lss, .lfs, .lgs,
-        .lgdt, .lidt, .sgdt, .sidt, .lldt, .ltr, .sldt, .str, .smsw, .lmsw, .clts, .lar, .lsl, .verr, .verw, .invlpg, .movcr,
+        .push, .pop, .pusha, .popa, .pushf, .popf, .enter, .leave, .call, .ret, .jmp, .jcxz, .loop, .loope, .loopne,
+        .jo,
+        .jno, .jb, .jae, .je, .jne, .jbe, .ja, .js, .jns, .jp, .jnp, .jl, .jge, .jle, .jg, .jmpf, .callf, .retf, .iret,
+        .int,
+        .int1, .int3, .into, .in, .out, .ins, .insb, .outs, .outsb, .hlt, .cli, .sti, .movseg, .les, .lds, .lss, .lfs,
+        .lgs,
+        .lgdt, .lidt, .sgdt, .sidt, .lldt, .ltr, .sldt, .str, .smsw, .lmsw, .clts, .lar, .lsl, .verr, .verw, .invlpg,
+        .movcr,
         .movdr, .rdmsr, .wrmsr, .rdtsc, .rdtscp, .rdpmc, .cpuid, .invd, .wbinvd, .syscall, .sysret, .sysenter, .sysexit,
-        .swapgs, .monitor, .mwait, .monitorx, .mwaitx, .vmmcall, .vmgexit, .pvalidate, .rmpadjust, .rmpquery, .rmpupdate,
+        .swapgs, .monitor, .mwait, .monitorx, .mwaitx, .vmmcall, .vmgexit, .pvalidate, .rmpadjust, .rmpquery,
+        .rmpupdate,
         .psmash, .invlpgb, .tlbsync, .xgetbv, .xsetbv, .clac, .stac, .rsm, .ud0, .ud1, .ud2, .rdrand, .rdseed, .fxsave,
-        .fxrstor, .xsave, .xrstor, .xsaveopt, .xsavec, .xsaves, .xrstors, .ldmxcsr, .stmxcsr, .rdfsbase, .rdgsbase, .wrfsbase,
+        .fxrstor, .xsave, .xrstor, .xsaveopt, .xsavec, .xsaves, .xrstors, .ldmxcsr, .stmxcsr, .rdfsbase, .rdgsbase,
+        .wrfsbase,
         .wrgsbase, .fwait, .std, .rcpps, .rcpss, .rsqrtps, .rsqrtss, .clflush,
     ]
 
@@ -57,7 +63,6 @@ struct EncodedForm: CustomTestStringConvertibleForm {
         var modRM: UInt8?
         var tail: [UInt8] = []
         if form.needsModRM {
-            let (_, _) = (form, memory)
             guard let (byte, rest) = chooseModRM(memory, &rex, &random) else { return nil }
             modRM = byte
             tail = rest
@@ -101,7 +106,7 @@ struct EncodedForm: CustomTestStringConvertibleForm {
             var byte = UInt8.random(in: .min ... .max, using: &random)
             var extra: UInt8 = 0
             if memory {
-                // [RBX + disp8], or [RBX + RSI + disp8]: both are set to reach the data.
+                // [RBX + disp8]: RBX is set to reach the data.
                 byte = byte & 0x38 | 0x43
             } else {
                 byte |= 0xc0
@@ -119,6 +124,3 @@ struct EncodedForm: CustomTestStringConvertibleForm {
         return nil
     }
 }
-
-/// A name for test output.
-protocol CustomTestStringConvertibleForm: CustomStringConvertible, Sendable {}

@@ -45,9 +45,11 @@ final class NativeComparison {
 
     /// What the tests' own processor does; nil if it refuses.
     func native(_ code: [UInt8], _ start: ComparedState) -> ComparedState? {
-        var state = unsafe native_state()
+        var state = native_state()
         unsafe withUnsafeMutableBytes(of: &state) { raw in
-            for number in 0..<16 { unsafe raw.storeBytes(of: start.general[number], toByteOffset: number * 8, as: UInt64.self) }
+            for number in 0..<16 {
+                unsafe raw.storeBytes(of: start.general[number], toByteOffset: number * 8, as: UInt64.self)
+            }
             unsafe raw.storeBytes(of: start.flags, toByteOffset: 128, as: UInt64.self)
             unsafe raw.storeBytes(of: 0x1f80, toByteOffset: 136, as: UInt64.self)
             for number in 0..<16 {
@@ -56,7 +58,9 @@ final class NativeComparison {
             }
         }
         guard let memory = unsafe UnsafeMutableRawPointer(bitPattern: UInt(Self.dataAddress)) else { return nil }
-        unsafe start.data.withUnsafeBytes { unsafe memory.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+        unsafe start.data.withUnsafeBytes {
+            unsafe memory.copyMemory(from: $0.baseAddress.unsafelyUnwrapped, byteCount: $0.count)
+        }
         let done = unsafe code.withUnsafeBufferPointer { unsafe native_run($0.baseAddress, Int32($0.count), &state) }
         guard done != 0 else { return nil }
         var end = start
@@ -92,7 +96,8 @@ final class NativeComparison {
         r = guest.state.registers
         var end = start
         end.general = [
-            r.rax, r.rcx, r.rdx, r.rbx, start.general[4], r.rbp, r.rsi, r.rdi, r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14,
+            r.rax, r.rcx, r.rdx, r.rbx, start.general[4], r.rbp, r.rsi, r.rdi, r.r8, r.r9, r.r10, r.r11, r.r12, r.r13,
+            r.r14,
             r.r15,
         ]
         end.flags = r.rflags

@@ -20,11 +20,14 @@ struct NativeComparisonTests {
         case .shl, .shr, .sar, .shld, .shrd, .rol, .ror, .rcl, .rcr:
             let isRotate = [.rol, .ror, .rcl, .rcr].contains(i.mnemonic)
             var count: UInt64 = start.general[1] & 0xff
-            for operand in i.operands { if case .immediate(let value) = operand { count = UInt64(bitPattern: value) & 0xff } }
-            let width = i.operands.first.map { operand -> Int in
-                if case .register(let register) = operand { return register.width.byteCount * 8 }
-                return i.memory.width.byteCount * 8
-            } ?? 32
+            for operand in i.operands {
+                if case .immediate(let value) = operand { count = UInt64(bitPattern: value) & 0xff }
+            }
+            let width =
+                i.operands.first.map { operand -> Int in
+                    if case .register(let register) = operand { return register.width.byteCount * 8 }
+                    return i.memory.width.byteCount * 8
+                } ?? 32
             count &= width == 64 ? 63 : 31
             if count == 0 { return arithmetic }
             var mask = arithmetic
@@ -44,9 +47,13 @@ struct NativeComparisonTests {
 
     /// Whether the result itself is undefined.
     static func resultIsUndefined(_ i: Instruction, _ start: ComparedState) -> Bool {
-        guard i.mnemonic == .shld || i.mnemonic == .shrd, i.width == .word else { return i.mnemonic == .bswap && i.width == .word }
+        guard i.mnemonic == .shld || i.mnemonic == .shrd, i.width == .word else {
+            return i.mnemonic == .bswap && i.width == .word
+        }
         var count: UInt64 = start.general[1] & 0x1f
-        for operand in i.operands { if case .immediate(let value) = operand { count = UInt64(bitPattern: value) & 0x1f } }
+        for operand in i.operands {
+            if case .immediate(let value) = operand { count = UInt64(bitPattern: value) & 0x1f }
+        }
         return count > 16
     }
 
@@ -61,7 +68,9 @@ struct NativeComparisonTests {
             }
         }
         if [.bt, .bts, .btr, .btc].contains(i.mnemonic), i.hasMemory {
-            for number in 0..<16 { state.general[number] = UInt64(bitPattern: Int64.random(in: -512...511, using: &random)) }
+            for number in 0..<16 {
+                state.general[number] = UInt64(bitPattern: Int64.random(in: -512...511, using: &random))
+            }
         }
         state.general[3] = NativeComparison.dataAddress + 0x400
         state.general[4] = 0
@@ -73,13 +82,18 @@ struct NativeComparisonTests {
         case .xlat: break
         case .div, .idiv:
             // Half of the time the high half is the sign of the low one, so that quotients fit.
-            if Bool.random(using: &random) { state.general[2] = i.mnemonic == .div ? 0 : UInt64(bitPattern: Int64(bitPattern: state.general[0]) >> 63) }
+            if Bool.random(using: &random) {
+                state.general[2] =
+                    i.mnemonic == .div ? 0 : UInt64(bitPattern: Int64(bitPattern: state.general[0]) >> 63)
+            }
         default: break
         }
         state.flags = (random.next() & Self.arithmetic) | 2
         for number in 0..<16 { state.vectors[number] = [random.next(), random.next()] }
         state.data = (0..<NativeComparison.dataCount).map { _ in UInt8.random(in: .min ... .max, using: &random) }
-        if "\(i.mnemonic)".hasSuffix("s") || "\(i.mnemonic)".hasSuffix("d") || "\(i.mnemonic)".contains("si") { finite(&state, &random, i) }
+        if "\(i.mnemonic)".hasSuffix("s") || "\(i.mnemonic)".hasSuffix("d") || "\(i.mnemonic)".contains("si") {
+            finite(&state, &random, i)
+        }
         return state
     }
 
@@ -123,7 +137,10 @@ struct NativeComparisonTests {
                     var random = TestRandom(UInt64(form.index * 8 + Int(width.rawValue) * 2 + (memory ? 1 : 0) + 1))
                     for _ in 0..<6 {
                         guard let code = form.encode(memory: memory, width: width, &random) else { break }
-                        guard case .instruction(let i) = Decoder.decode(code + [UInt8](repeating: 0, count: 15 - code.count), mode: .bits64) else {
+                        guard
+                            case .instruction(let i) = Decoder.decode(
+                                code + [UInt8](repeating: 0, count: 15 - code.count), mode: .bits64)
+                        else {
                             complaints.append("\(form): \(hex(code)) is not decoded")
                             break
                         }
@@ -136,7 +153,11 @@ struct NativeComparisonTests {
                         let ours = try comparison.emulated(code, start)
                         guard let real, let ours else {
                             if (real == nil) != (ours == nil) {
-                                if real == nil { refused.insert("\(i.mnemonic)") } else { complaints.append("\(form): \(hex(code)) is refused here only") }
+                                if real == nil {
+                                    refused.insert("\(i.mnemonic)")
+                                } else {
+                                    complaints.append("\(form): \(hex(code)) is refused here only")
+                                }
                             }
                             continue
                         }
@@ -165,13 +186,15 @@ struct NativeComparisonTests {
 
     private func difference(_ real: ComparedState, _ ours: ComparedState, _ flags: UInt64) -> String? {
         for number in 0..<16 where real.general[number] != ours.general[number] {
-            return "register \(number): \(String(real.general[number], radix: 16)), here \(String(ours.general[number], radix: 16))"
+            return
+                "register \(number): \(String(real.general[number], radix: 16)), here \(String(ours.general[number], radix: 16))"
         }
         if (real.flags ^ ours.flags) & flags != 0 {
             return "flags: \(String(real.flags & flags, radix: 16)), here \(String(ours.flags & flags, radix: 16))"
         }
         for number in 0..<16 where real.vectors[number] != ours.vectors[number] {
-            return "vector \(number): \(real.vectors[number].map { String($0, radix: 16) }), here \(ours.vectors[number].map { String($0, radix: 16) })"
+            return
+                "vector \(number): \(real.vectors[number].map { String($0, radix: 16) }), here \(ours.vectors[number].map { String($0, radix: 16) })"
         }
         if let at = real.data.indices.first(where: { real.data[$0] != ours.data[$0] }) {
             return "memory at \(String(at, radix: 16)): \(real.data[at]), here \(ours.data[at])"

@@ -49,7 +49,7 @@ extension GuestAccess {
         // The generation is read before the check that counts, so that a change after it is noticed.
         let generation = rmp.covers(first.pfn) ? rmp.generation(of: first.pfn) : 0
         let found = try translate(gpa, kind, cBit, for: purpose)
-        guard found.pfn == first.pfn else { return try lend(gpa, kind, cBit, for: purpose) }
+        guard found.pfn == first.pfn else { return unsafe try lend(gpa, kind, cBit, for: purpose) }
         return unsafe LentPage(
             bytes: memory.lentBytes(of: found.pfn, key: key(cBit)), pfn: found.pfn, allowed: found.allowed,
             generation: generation)

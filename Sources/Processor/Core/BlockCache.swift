@@ -46,7 +46,8 @@ internal import SNPArchitecture
     var nextInstruction: Int { instructions.count }
 
     /// Keeps a block's operations. With an address it is found again; without, only by whoever holds the result.
-    func add(_ builder: BlockBuilder, at address: UInt64?, alsoIn second: PFN? = nil) -> UnsafeMutablePointer<Operation> {
+    func add(_ builder: BlockBuilder, at address: UInt64?, alsoIn second: PFN? = nil) -> UnsafeMutablePointer<Operation>
+    {
         let count = builder.operations.count
         if unsafe chunks.isEmpty || used + count > Self.chunkCount {
             unsafe chunks.append(.allocate(capacity: Self.chunkCount))
@@ -84,7 +85,7 @@ internal import SNPArchitecture
     }
 
     private func release() {
-        for unsafe chunk in unsafe chunks { unsafe chunk.deallocate() }
+        unsafe chunks.forEach { unsafe $0.deallocate() }
         unsafe chunks.removeAll()
     }
 

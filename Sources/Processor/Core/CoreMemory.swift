@@ -1,22 +1,23 @@
 // The memory of one core, owned: registers by number, flags, the TLB and the jump cache. What runs in it is ProcessorCore's.
 
-public import ProcessorCore
+internal import ProcessorCore
 
 /// The memory of a core and access to it from ordinary code.
-@safe public final class CoreMemory {
+@safe final class CoreMemory {
     /// The memory itself.
-    public let base: Core
+    let base: Core
     private let callbacks: UnsafeMutablePointer<CoreCallbacks>
 
     /// Makes a core with empty caches.
     ///
     /// - Parameter context: what the callbacks find at `CoreLayout.context`
-    public init(_ given: CoreCallbacks) {
+    init(_ given: CoreCallbacks) {
         unsafe base = .allocate(byteCount: CoreLayout.byteCount, alignment: 4096)
         unsafe base.initializeMemory(as: UInt8.self, repeating: 0, count: CoreLayout.byteCount)
         unsafe callbacks = .allocate(capacity: 1)
         unsafe callbacks.initialize(to: given)
-        unsafe base.storeBytes(of: callbacks, toByteOffset: CoreLayout.callbacks, as: UnsafeMutablePointer<CoreCallbacks>.self)
+        unsafe base.storeBytes(
+            of: callbacks, toByteOffset: CoreLayout.callbacks, as: UnsafeMutablePointer<CoreCallbacks>.self)
         self[CoreLayout.direction] = 1
         flushTranslations()
     }
@@ -27,13 +28,13 @@ public import ProcessorCore
     }
 
     /// What the callbacks are given.
-    public var context: UnsafeRawPointer? {
+    var context: UnsafeRawPointer? {
         get { unsafe base.load(fromByteOffset: CoreLayout.context, as: UnsafeRawPointer?.self) }
         set { unsafe base.storeBytes(of: newValue, toByteOffset: CoreLayout.context, as: UnsafeRawPointer?.self) }
     }
 
     /// A quadword of the layout.
-    public subscript(_ offset: Int) -> UInt64 {
+    subscript(_ offset: Int) -> UInt64 {
         get {
             precondition(offset >= 0 && offset + 8 <= CoreLayout.byteCount)
             return unsafe base.load(fromByteOffset: offset, as: UInt64.self)
@@ -45,7 +46,7 @@ public import ProcessorCore
     }
 
     /// A register as an operand names it.
-    public subscript(_ register: RegisterOperand) -> UInt64 {
+    subscript(_ register: RegisterOperand) -> UInt64 {
         get {
             let offset = Int(register.offset)
             switch register.width {
@@ -58,7 +59,8 @@ public import ProcessorCore
         set {
             let offset = Int(register.offset)
             switch register.width {
-            case .byte: unsafe base.storeBytes(of: UInt8(truncatingIfNeeded: newValue), toByteOffset: offset, as: UInt8.self)
+            case .byte:
+                unsafe base.storeBytes(of: UInt8(truncatingIfNeeded: newValue), toByteOffset: offset, as: UInt8.self)
             case .word:
                 unsafe base.storeBytes(of: UInt16(truncatingIfNeeded: newValue), toByteOffset: offset, as: UInt16.self)
             case .double: self[offset] = newValue & 0xffff_ffff
@@ -68,25 +70,25 @@ public import ProcessorCore
     }
 
     /// A whole general register by number: 0 RAX, 1 RCX, 2 RDX, 3 RBX, 4 RSP, 5 RBP, 6 RSI, 7 RDI.
-    public func general(_ number: Int) -> UInt64 { self[CoreLayout.registers + number * 8] }
+    func general(_ number: Int) -> UInt64 { self[CoreLayout.registers + number * 8] }
     /// Sets a whole general register.
-    public func setGeneral(_ number: Int, _ value: UInt64) { self[CoreLayout.registers + number * 8] = value }
+    func setGeneral(_ number: Int, _ value: UInt64) { self[CoreLayout.registers + number * 8] = value }
 
     /// CF, PF, AF, ZF, SF and OF at their places.
-    public var flags: UInt64 {
+    var flags: UInt64 {
         get { unsafe arithmeticFlags(base) }
         set { unsafe setArithmeticFlags(base, newValue) }
     }
 
     /// Why the core left.
-    public var exit: CoreExit { CoreExit(rawValue: self[CoreLayout.exit]) ?? .none }
+    var exit: CoreExit { CoreExit(rawValue: self[CoreLayout.exit]) ?? .none }
     /// The operation at which it left, if it was at one.
-    public var exitOperation: UnsafeMutablePointer<Operation>? {
+    var exitOperation: UnsafeMutablePointer<Operation>? {
         unsafe base.load(fromByteOffset: CoreLayout.exitOperation, as: UnsafeMutablePointer<Operation>?.self)
     }
 
     /// Empties the TLB and the jump cache.
-    public func flushTranslations() {
+    func flushTranslations() {
         for index in 0..<CoreLayout.tlbCount {
             self[CoreLayout.tlb + index * TLBEntry.byteCount + TLBEntry.readTag] = TLBEntry.none
             self[CoreLayout.tlb + index * TLBEntry.byteCount + TLBEntry.writeTag] = TLBEntry.none
@@ -95,17 +97,17 @@ public import ProcessorCore
     }
 
     /// Empties the jump cache.
-    public func flushJumps() {
+    func flushJumps() {
         for index in 0..<CoreLayout.jumpCacheCount { self[CoreLayout.jumpCache + index * 16] = ~0 }
     }
 
     /// Where the TLB entry of a linear address is in the layout.
-    public func entryOffset(_ address: UInt64) -> Int {
+    func entryOffset(_ address: UInt64) -> Int {
         CoreLayout.tlb + Int(address >> 12 & UInt64(CoreLayout.tlbCount - 1)) * TLBEntry.byteCount
     }
 
     /// Runs operations until the core leaves.
-    public func run(from operation: UnsafeMutablePointer<Operation>) {
+    func run(from operation: UnsafeMutablePointer<Operation>) {
         unsafe ProcessorCore.run(base, from: UnsafeMutableRawPointer(operation))
     }
 }

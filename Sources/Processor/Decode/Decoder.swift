@@ -3,7 +3,7 @@
 // Left out: VEX, XOP and EVEX encodings; they are #UD, and CPUID offers nothing that has them.
 
 /// Reads one instruction from bytes.
-public struct Decoder {
+struct Decoder {
     private let bytes: [UInt8]
     private let mode: CodeMode
     private var position = 0
@@ -26,7 +26,7 @@ public struct Decoder {
     /// Decodes the instruction that the bytes begin with.
     ///
     /// - Parameter bytes: up to 15 bytes; fewer if the page after them is not known yet
-    public static func decode(_ bytes: [UInt8], mode: CodeMode) -> Decoded {
+    static func decode(_ bytes: [UInt8], mode: CodeMode) -> Decoded {
         var decoder = Decoder(bytes, mode)
         do throws(Failure) {
             try decoder.run()
@@ -308,6 +308,9 @@ public struct Decoder {
             guard [0, 2, 3, 4, 8].contains(number) else { throw .undefined }
             return .control(number)
         case .dy: return .debug(registerField)
+        case .lb:
+            guard (modRM ?? 0) < 0xc0 else { return general(modRMField, .double) }
+            return registerOrMemory(.byte)
         case .ey: return registerOrMemory(wide)
         case .vx: return .vector(registerField)
         case .ux: return .vector(modRMField)

@@ -1,56 +1,56 @@
 // A decoded instruction, as the manual writes it: what it is, how wide, and its operands. Not what is run: see Lowering.
 
 /// How wide operands or addresses are.
-public enum Width: UInt8, Comparable, Sendable {
+enum Width: UInt8, Comparable, Sendable {
     case byte, word, double, quad, octo
 
     /// The number of bytes.
-    public var byteCount: Int { 1 << Int(rawValue) }
+    var byteCount: Int { 1 << Int(rawValue) }
     /// The width as an index of a family of operations: 0 to 3.
     var index: Int { Int(rawValue) }
-    public static func < (a: Width, b: Width) -> Bool { a.rawValue < b.rawValue }
+    static func < (a: Width, b: Width) -> Bool { a.rawValue < b.rawValue }
 }
 
 /// The mode that code runs in, as far as decoding depends on it.
-public enum CodeMode: UInt8, Sendable {
+enum CodeMode: UInt8, Sendable {
     case bits16, bits32, bits64
 }
 
 /// A segment register, by its number.
-public enum SegmentName: UInt8, CaseIterable, Sendable {
+enum SegmentName: UInt8, CaseIterable, Sendable {
     case es, cs, ss, ds, fs, gs
 }
 
 /// A general register as an operand. Numbers 4 to 7 of width byte are SPL to DIL; AH to BH have `isHigh` and 0 to 3.
-public struct RegisterOperand: Hashable, Sendable {
-    public var number: UInt8
-    public var width: Width
-    public var isHigh = false
+struct RegisterOperand: Hashable, Sendable {
+    var number: UInt8
+    var width: Width
+    var isHigh = false
 
     /// The byte offset in a core's registers.
     var offset: UInt8 { number * 8 + (isHigh ? 1 : 0) }
 }
 
 /// A memory operand.
-public struct MemoryOperand: Hashable, Sendable {
+struct MemoryOperand: Hashable, Sendable {
     /// The number of the base register; nil for none.
-    public var base: UInt8?
+    var base: UInt8?
     /// The number of the index register; nil for none.
-    public var index: UInt8?
+    var index: UInt8?
     /// 1, 2, 4 or 8.
-    public var scale: UInt8 = 1
-    public var displacement: Int64 = 0
+    var scale: UInt8 = 1
+    var displacement: Int64 = 0
     /// The displacement counts from the end of the instruction.
-    public var isRelative = false
-    public var segment = SegmentName.ds
+    var isRelative = false
+    var segment = SegmentName.ds
     /// What the effective address is cut to.
-    public var addressWidth = Width.quad
+    var addressWidth = Width.quad
     /// The width of the access; octo for 16 bytes, and what the instruction says where it says nothing.
-    public var width = Width.quad
+    var width = Width.quad
 }
 
 /// An operand.
-public enum Operand: Hashable, Sendable {
+enum Operand: Hashable, Sendable {
     case register(RegisterOperand)
     case memory
     /// Sign-extended from its encoding.
@@ -69,30 +69,30 @@ public enum Operand: Hashable, Sendable {
 }
 
 /// REP and its kin.
-public enum RepeatPrefix: UInt8, Sendable {
+enum RepeatPrefix: UInt8, Sendable {
     case none, f3, f2
 }
 
 /// A decoded instruction.
-public struct Instruction: Sendable {
-    public var mnemonic: Mnemonic
+struct Instruction: Sendable {
+    var mnemonic: Mnemonic
     /// The last byte of the opcode: its low four bits are the condition of Jcc, SETcc and CMOVcc.
-    public var opcode: UInt8
-    public var length = 0
-    public var mode: CodeMode
+    var opcode: UInt8
+    var length = 0
+    var mode: CodeMode
     /// The effective operand size.
-    public var width = Width.double
+    var width = Width.double
     /// The effective address size.
-    public var addressWidth = Width.quad
-    public var operands: [Operand] = []
+    var addressWidth = Width.quad
+    var operands: [Operand] = []
     /// The memory operand, if `operands` has one.
-    public var memory = MemoryOperand()
-    public var repeatPrefix = RepeatPrefix.none
-    public var isLocked = false
+    var memory = MemoryOperand()
+    var repeatPrefix = RepeatPrefix.none
+    var isLocked = false
     /// The segment that a prefix names.
-    public var segmentOverride: SegmentName?
+    var segmentOverride: SegmentName?
     /// The line of Spec/x86-opcodes.txt that the form is from.
-    public var form = 0
+    var form = 0
 
     /// The condition of Jcc, SETcc and CMOVcc.
     var condition: Int { Int(opcode & 0xf) }
@@ -100,7 +100,7 @@ public struct Instruction: Sendable {
 }
 
 /// What decoding came to.
-public enum Decoded: Sendable {
+enum Decoded: Sendable {
     case instruction(Instruction)
     /// The bytes given end within the instruction.
     case incomplete

@@ -20,7 +20,10 @@ struct OpcodeForm {
     var line: Int { Int(field(11)) | Int(field(12)) << 8 }
 
     /// The form must look at ModRM to know that it is meant.
-    var constrainsModRM: Bool { field(4) != 0xff || field(5) != 0 || field(6) != 0 || (0..<4).contains { operand($0)?.isMemoryOnly == true || operand($0)?.isRegisterOnly == true } }
+    var constrainsModRM: Bool {
+        field(4) != 0xff || field(5) != 0 || field(6) != 0
+            || (0..<4).contains { operand($0)?.isMemoryOnly == true || operand($0)?.isRegisterOnly == true }
+    }
 
     func matches(_ modRM: UInt8) -> Bool {
         if field(6) != 0 { return modRM == field(6) }
@@ -78,7 +81,8 @@ extension OperandCode {
     }
     var usesModRM: Bool {
         switch self {
-        case .eb, .ew, .ed, .ev, .ey, .gb, .gw, .gv, .gy, .ry, .rv, .sw, .cy, .dy, .vx, .ux, .wx, .wq, .wd, .ww: true
+        case .eb, .ew, .ed, .ev, .ey, .lb, .gb, .gw, .gv, .gy, .ry, .rv, .sw, .cy, .dy, .vx, .ux, .wx, .wq, .wd, .ww:
+            true
         default: isMemoryOnly
         }
     }

@@ -9,18 +9,22 @@ extension X86Processor {
     func execute(_ i: Instruction) throws(Interruption) {
         switch i.mnemonic {
         case .push, .pop, .pusha, .popa, .pushf, .popf, .enter, .leave: try executeStack(i)
-        case .jmp, .call, .ret, .jcxz, .loop, .loope, .loopne, .jo, .jno, .jb, .jae, .je, .jne, .jbe, .ja, .js, .jns, .jp,
+        case .jmp, .call, .ret, .jcxz, .loop, .loope, .loopne, .jo, .jno, .jb, .jae, .je, .jne, .jbe, .ja, .js, .jns,
+            .jp,
             .jnp, .jl, .jge, .jle, .jg:
             try executeBranch(i)
         case .jmpf, .callf, .retf, .iret, .int, .int3, .int1, .into, .syscall, .sysret, .sysenter, .sysexit:
             try executeTransfer(i)
         case .movsb, .movs, .stosb, .stos, .lodsb, .lods, .cmpsb, .cmps, .scasb, .scas: try executeString(i)
         case .in, .out, .insb, .ins, .outsb, .outs: try executePort(i)
-        case .movseg, .les, .lds, .lss, .lfs, .lgs, .lldt, .ltr, .sldt, .str, .lar, .lsl, .verr, .verw, .arpl, .lgdt, .lidt,
+        case .movseg, .les, .lds, .lss, .lfs, .lgs, .lldt, .ltr, .sldt, .str, .lar, .lsl, .verr, .verw, .arpl, .lgdt,
+            .lidt,
             .sgdt, .sidt, .swapgs, .rdfsbase, .rdgsbase, .wrfsbase, .wrgsbase:
             try executeSegment(i)
-        case .movcr, .movdr, .smsw, .lmsw, .clts, .invlpg, .rdmsr, .wrmsr, .cli, .sti, .hlt, .clac, .stac, .xgetbv, .xsetbv,
-            .cpuid, .rdtsc, .rdtscp, .rdpmc, .invd, .wbinvd, .monitor, .mwait, .monitorx, .mwaitx, .vmmcall, .vmgexit, .nop:
+        case .movcr, .movdr, .smsw, .lmsw, .clts, .invlpg, .rdmsr, .wrmsr, .cli, .sti, .hlt, .clac, .stac, .xgetbv,
+            .xsetbv,
+            .cpuid, .rdtsc, .rdtscp, .rdpmc, .invd, .wbinvd, .monitor, .mwait, .monitorx, .mwaitx, .vmmcall, .vmgexit,
+            .nop:
             try executeSystem(i)
         case .pvalidate, .rmpadjust, .rmpquery: try executeRMP(i)
         case .div, .idiv: throw .exception(.divide)

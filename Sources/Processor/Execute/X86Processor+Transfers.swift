@@ -245,7 +245,9 @@ extension X86Processor {
         let isLong = codeMode == .bits64 && i.width == .quad
         if isLong { guard Self.isCanonical(to) else { throw .exception(.protection()) } }
         let kept = RFLAGS.writable | RFLAGS.resume
-        if isLongMode { setFlagsRegister(core.general(11) & kept & ~RFLAGS.resume) } else {
+        if isLongMode {
+            setFlagsRegister(core.general(11) & kept & ~RFLAGS.resume)
+        } else {
             setFlagsRegister(flagsRegister | RFLAGS.interrupt)
         }
         setFlat(

@@ -1,6 +1,6 @@
 // Branches, the stack and string instructions as operations of the core.
 
-import ProcessorCore
+internal import ProcessorCore
 
 /// The byte offset of RSP in a core's registers.
 private let stackPointerOffset: UInt8 = 32

@@ -1,6 +1,6 @@
 // Integer instructions as operations of the core.
 
-import ProcessorCore
+internal import ProcessorCore
 
 extension BlockBuilder {
     private enum Form { static let rr = 0, ri = 1, rm = 2, mr = 3, mi = 4 }
@@ -39,7 +39,8 @@ extension BlockBuilder {
             return inPlace(instruction, operands[0]) { _, form in
                 OperationCode.setByte(condition: instruction.condition, form: form)
             }
-        case .cmovo, .cmovno, .cmovb, .cmovae, .cmove, .cmovne, .cmovbe, .cmova, .cmovs, .cmovns, .cmovp, .cmovnp, .cmovl,
+        case .cmovo, .cmovno, .cmovb, .cmovae, .cmove, .cmovne, .cmovbe, .cmova, .cmovs, .cmovns, .cmovp, .cmovnp,
+            .cmovl,
             .cmovge, .cmovle, .cmovg:
             return intoRegister(instruction) {
                 OperationCode.conditionalMove(condition: instruction.condition, size: $0, form: $1)
@@ -280,7 +281,8 @@ extension BlockBuilder {
         case 2:
             return intoRegister(instruction) { OperationCode.multiply(size: $0, form: $1 * 2) }
         default:
-            guard case .register(let a) = instruction.operands[0], case .immediate(let factor) = instruction.operands[2],
+            guard case .register(let a) = instruction.operands[0],
+                case .immediate(let factor) = instruction.operands[2],
                 let (source, width) = value(instruction, instruction.operands[1])
             else { return false }
             emit(OperationCode.multiply(size: width.index, form: 1)) {

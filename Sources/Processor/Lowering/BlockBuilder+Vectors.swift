@@ -1,6 +1,6 @@
 // Vector instructions as calls of kernels.
 
-import ProcessorCore
+internal import ProcessorCore
 
 extension BlockBuilder {
     /// Where an operand of a kernel is.
@@ -45,7 +45,9 @@ extension BlockBuilder {
             return unsafe emitKernel(kernel, instruction, first, second, byteCount, 0, aligned: false)
         case .halves(let load, let store):
             guard let second else { return false }
-            if case .memory = first { return unsafe emitKernel(store, instruction, first, second, 8, 0, aligned: false) }
+            if case .memory = first {
+                return unsafe emitKernel(store, instruction, first, second, 8, 0, aligned: false)
+            }
             return unsafe emitKernel(load, instruction, first, second, 8, 0, aligned: false)
         case .general:
             guard let second else { return false }
@@ -65,9 +67,11 @@ extension BlockBuilder {
             let isWide = byteCount == 4 && width(of: operands[0], instruction) == .quad
             if case .memory = first {
                 return unsafe emitKernel(
-                    isWide ? wide : toMemory, instruction, first, second, isWide ? 8 : byteCount, immediate, aligned: false)
+                    isWide ? wide : toMemory, instruction, first, second, isWide ? 8 : byteCount, immediate,
+                    aligned: false)
             }
-            return unsafe emitKernel(isWide ? wide : toRegister, instruction, first, second, 0, immediate, aligned: false)
+            return unsafe emitKernel(
+                isWide ? wide : toRegister, instruction, first, second, 0, immediate, aligned: false)
         case .insert(let narrow, let wide, let byteCount):
             guard let second else { return false }
             let isWide = byteCount == 4 && width(of: operands[1], instruction) == .quad

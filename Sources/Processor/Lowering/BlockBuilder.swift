@@ -1,17 +1,17 @@
 // From instructions to operations. What the core has no operation for becomes one that the run loop executes itself.
 
-import ProcessorCore
+internal import ProcessorCore
 
 /// How far code can be trusted to need no segment checks; part of what a block is kept under.
-public struct BlockMode: Hashable, Sendable {
-    public var code: CodeMode
+struct BlockMode: Hashable, Sendable {
+    var code: CodeMode
     /// Some data segment has a limit below 4 GiB, or is not a writable one that grows upwards: each access is checked.
-    public var checksSegments = false
+    var checksSegments = false
 
     /// Vector instructions raise #UD or #NM.
-    public var forbidsVectors = false
+    var forbidsVectors = false
 
-    public init(_ code: CodeMode, checksSegments: Bool = false, forbidsVectors: Bool = false) {
+    init(_ code: CodeMode, checksSegments: Bool = false, forbidsVectors: Bool = false) {
         self.code = code
         self.checksSegments = checksSegments
         self.forbidsVectors = forbidsVectors
@@ -192,9 +192,12 @@ extension Instruction {
     /// Whether the run loop must find the next block anew after executing it.
     var endsBlock: Bool {
         switch mnemonic {
-        case .rdtsc, .rdtscp, .cpuid, .rdrand, .rdseed, .movbe, .crc32, .enter, .pusha, .popa, .pushf, .xlat, .aaa, .aas,
-            .aad, .aam, .daa, .das, .fxsave, .fxrstor, .ldmxcsr, .stmxcsr, .sldt, .str, .sgdt, .sidt, .smsw, .xgetbv, .rdmsr,
-            .lar, .lsl, .verr, .verw, .bound, .arpl, .push, .pop, .cmpxchg8b, .rdfsbase, .rdgsbase, .movsb, .movs, .stosb,
+        case .rdtsc, .rdtscp, .cpuid, .rdrand, .rdseed, .movbe, .crc32, .enter, .pusha, .popa, .pushf, .xlat, .aaa,
+            .aas,
+            .aad, .aam, .daa, .das, .fxsave, .fxrstor, .ldmxcsr, .stmxcsr, .sldt, .str, .sgdt, .sidt, .smsw, .xgetbv,
+            .rdmsr,
+            .lar, .lsl, .verr, .verw, .bound, .arpl, .push, .pop, .cmpxchg8b, .rdfsbase, .rdgsbase, .movsb, .movs,
+            .stosb,
             .stos, .lodsb, .lods, .cmpsb, .cmps, .scasb, .scas, .leave, .div, .idiv, .wbinvd, .invd, .fwait:
             false
         default: true

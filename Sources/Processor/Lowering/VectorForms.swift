@@ -1,6 +1,6 @@
 // Which kernel computes which vector instruction, and what its operands look like.
 
-import ProcessorCore
+internal import ProcessorCore
 
 /// How a vector instruction reaches its kernel.
 @safe enum VectorForm {

@@ -118,7 +118,8 @@ extension X86Processor {
         let high = isLongMode ? try readValue(state.registers.idtr.base &+ entry &+ 8, 8, origin: .system) : 0
         let gate = Gate(
             offset: low & 0xffff | low >> 32 & 0xffff_0000 | (high & 0xffff_ffff) << 32,
-            selector: UInt16(truncatingIfNeeded: low >> 16), stackTable: UInt8(low >> 32 & 7), type: UInt8(low >> 40 & 0x1f),
+            selector: UInt16(truncatingIfNeeded: low >> 16), stackTable: UInt8(low >> 32 & 7),
+            type: UInt8(low >> 40 & 0x1f),
             privilege: UInt8(low >> 45 & 3), isPresent: low >> 47 & 1 != 0)
         let types: [UInt8] = isLongMode ? [14, 15] : [6, 7, 14, 15]
         guard types.contains(gate.type) else { throw .exception(refusal) }

@@ -72,7 +72,8 @@ extension X86Processor {
     var segmentsAreFlat: Bool {
         [SegmentName.es, .ss, .ds].allSatisfy { segment in
             let register = self[segment]
-            return register.limit == ~0 && register.attributes & 0xe == 2 && register.attributes & SegmentAttributes.present != 0
+            return register.limit == ~0 && register.attributes & 0xe == 2
+                && register.attributes & SegmentAttributes.present != 0
         } && self[.cs].limit == ~0
     }
 

@@ -111,6 +111,7 @@ public struct ProcessorCounts: Hashable, Sendable {
     /// The most instructions between two looks at the interrupt line.
     private static let sliceCount: UInt64 = 20_000
 
+    /// Runs guest code until a #VMEXIT.
     public func run(
         _ state: inout VirtualCPUState, _ memory: GuestAccess, interruptedBy interrupt: InterruptLine
     ) -> GuestExit {
@@ -277,7 +278,8 @@ public struct ProcessorCounts: Hashable, Sendable {
     private func loadRegisters() {
         let r = state.registers
         let values = [
-            r.rax, r.rcx, r.rdx, r.rbx, r.rsp, r.rbp, r.rsi, r.rdi, r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15,
+            r.rax, r.rcx, r.rdx, r.rbx, r.rsp, r.rbp, r.rsi, r.rdi, r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14,
+            r.r15,
         ]
         for (number, value) in values.enumerated() { core.setGeneral(number, value) }
         setFlagsRegister(r.rflags)

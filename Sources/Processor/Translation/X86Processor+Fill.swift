@@ -35,7 +35,8 @@ extension X86Processor {
         let r = state.registers
         let asid = memory?.context.asid ?? .host
         return TranslationKey(
-            asid: asid, epoch: memory?.epochs.epoch(of: asid) ?? 0, vmpl: r.vmpl, cpl: r.cpl == 3 ? 3 : 0, cr0: r.cr0, cr3: r.cr3,
+            asid: asid, epoch: memory?.epochs.epoch(of: asid) ?? 0, vmpl: r.vmpl, cpl: r.cpl == 3 ? 3 : 0, cr0: r.cr0,
+            cr3: r.cr3,
             cr4: r.cr4, efer: r.efer,
             allowsUserData: r.cr4 & CR4.smap == 0 || r.rflags & RFLAGS.alignmentCheck != 0)
     }
@@ -43,7 +44,8 @@ extension X86Processor {
     /// Empties the TLB if what it depends on has changed since the last run.
     func revalidateTranslations() {
         let key = currentKey()
-        let holds = key == translationKey && regions.values.allSatisfy { memory?.isCurrent($0.pfn, $0.generation) ?? false }
+        let holds =
+            key == translationKey && regions.values.allSatisfy { memory?.isCurrent($0.pfn, $0.generation) ?? false }
         if !holds { flushTranslations() }
     }
 
@@ -77,7 +79,8 @@ extension X86Processor {
         let byteCount = Int(access & 0x3f)
         let address = core[CoreLayout.missAddress]
         do throws(Interruption) {
-            let isWrite = access & Self.writeBit != 0 || (access & Self.eitherBit != 0 && missedWrite(address, byteCount))
+            let isWrite =
+                access & Self.writeBit != 0 || (access & Self.eitherBit != 0 && missedWrite(address, byteCount))
             try checkCanonical(address, byteCount)
             if (address & 0xfff) + UInt64(byteCount) > 4096 {
                 step = .crossing(address: address, byteCount: byteCount, isWrite: isWrite)
@@ -142,7 +145,9 @@ extension X86Processor {
 
     /// Makes one access with the rest of its instruction, and goes on behind that.
     func perform(_ step: SingleStep, at operation: UnsafeMutablePointer<Operation>) throws(Interruption) {
-        guard let copy = unsafe blocks.step(from: operation) else { preconditionFailure("an instruction of many operations") }
+        guard let copy = unsafe blocks.step(from: operation) else {
+            preconditionFailure("an instruction of many operations")
+        }
         switch step {
         case .code(let address, let frame, let bytes):
             let entry = core.entryOffset(address)

@@ -4,13 +4,14 @@
 // jumped to: vector code pays a call for each instruction and the table of handlers stays small.
 
 /// Computes one vector instruction: core, destination, source, immediate.
-public typealias Kernel = @convention(c) (
-    UnsafeMutableRawPointer, UnsafeMutableRawPointer, UnsafeMutableRawPointer, Int
-) -> Void
+package typealias Kernel =
+    @convention(c) (
+        UnsafeMutableRawPointer, UnsafeMutableRawPointer, UnsafeMutableRawPointer, Int
+    ) -> Void
 
 /// The operands' places, for operations that call kernels: `target` is the offset of the register operand in the core, and
 /// `displacement` that of a second one. `link` is the kernel.
-@inlinable public func kernelLink(_ kernel: Kernel) -> UnsafeMutableRawPointer {
+@inline(__always) package func kernelLink(_ kernel: Kernel) -> UnsafeMutableRawPointer {
     unsafeBitCast(kernel, to: UnsafeMutableRawPointer.self)
 }
 

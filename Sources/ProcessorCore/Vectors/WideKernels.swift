@@ -1,6 +1,6 @@
 // Shifts, and operations whose lanes are wider or narrower than their result's.
 
-public enum WideKernels {
+package enum WideKernels {
     // MARK: Shifts by a count that is the same for all lanes: from a vector's low quadword, or an immediate
 
     @inline(__always) private static func shift<V: SIMD>(
@@ -14,33 +14,35 @@ public enum WideKernels {
         for lane in a.indices { a[lane] = f(a[lane], by) }
         setVector(d, a)
     }
-    @inline(__always) private static func count(_ s: UnsafeMutableRawPointer) -> UInt64 { s.loadUnaligned(as: UInt64.self) }
+    @inline(__always) private static func count(_ s: UnsafeMutableRawPointer) -> UInt64 {
+        s.loadUnaligned(as: UInt64.self)
+    }
     @inline(__always) private static func immediate(_ i: Int) -> UInt64 { UInt64(i & 0xff) }
 
-    public static let psllw: Kernel = { _, d, s, _ in shift(SIMD8<UInt16>.self, d, count(s), &<<, past: false) }
-    public static let pslld: Kernel = { _, d, s, _ in shift(SIMD4<UInt32>.self, d, count(s), &<<, past: false) }
-    public static let psllq: Kernel = { _, d, s, _ in shift(SIMD2<UInt64>.self, d, count(s), &<<, past: false) }
-    public static let psrlw: Kernel = { _, d, s, _ in shift(SIMD8<UInt16>.self, d, count(s), &>>, past: false) }
-    public static let psrld: Kernel = { _, d, s, _ in shift(SIMD4<UInt32>.self, d, count(s), &>>, past: false) }
-    public static let psrlq: Kernel = { _, d, s, _ in shift(SIMD2<UInt64>.self, d, count(s), &>>, past: false) }
-    public static let psraw: Kernel = { _, d, s, _ in shift(SIMD8<Int16>.self, d, count(s), &>>, past: true) }
-    public static let psrad: Kernel = { _, d, s, _ in shift(SIMD4<Int32>.self, d, count(s), &>>, past: true) }
-    public static let psllwI: Kernel = { _, d, _, i in shift(SIMD8<UInt16>.self, d, immediate(i), &<<, past: false) }
-    public static let pslldI: Kernel = { _, d, _, i in shift(SIMD4<UInt32>.self, d, immediate(i), &<<, past: false) }
-    public static let psllqI: Kernel = { _, d, _, i in shift(SIMD2<UInt64>.self, d, immediate(i), &<<, past: false) }
-    public static let psrlwI: Kernel = { _, d, _, i in shift(SIMD8<UInt16>.self, d, immediate(i), &>>, past: false) }
-    public static let psrldI: Kernel = { _, d, _, i in shift(SIMD4<UInt32>.self, d, immediate(i), &>>, past: false) }
-    public static let psrlqI: Kernel = { _, d, _, i in shift(SIMD2<UInt64>.self, d, immediate(i), &>>, past: false) }
-    public static let psrawI: Kernel = { _, d, _, i in shift(SIMD8<Int16>.self, d, immediate(i), &>>, past: true) }
-    public static let psradI: Kernel = { _, d, _, i in shift(SIMD4<Int32>.self, d, immediate(i), &>>, past: true) }
-    public static let pslldq: Kernel = { _, d, _, i in
+    package static let psllw: Kernel = { _, d, s, _ in shift(SIMD8<UInt16>.self, d, count(s), &<<, past: false) }
+    package static let pslld: Kernel = { _, d, s, _ in shift(SIMD4<UInt32>.self, d, count(s), &<<, past: false) }
+    package static let psllq: Kernel = { _, d, s, _ in shift(SIMD2<UInt64>.self, d, count(s), &<<, past: false) }
+    package static let psrlw: Kernel = { _, d, s, _ in shift(SIMD8<UInt16>.self, d, count(s), &>>, past: false) }
+    package static let psrld: Kernel = { _, d, s, _ in shift(SIMD4<UInt32>.self, d, count(s), &>>, past: false) }
+    package static let psrlq: Kernel = { _, d, s, _ in shift(SIMD2<UInt64>.self, d, count(s), &>>, past: false) }
+    package static let psraw: Kernel = { _, d, s, _ in shift(SIMD8<Int16>.self, d, count(s), &>>, past: true) }
+    package static let psrad: Kernel = { _, d, s, _ in shift(SIMD4<Int32>.self, d, count(s), &>>, past: true) }
+    package static let psllwI: Kernel = { _, d, _, i in shift(SIMD8<UInt16>.self, d, immediate(i), &<<, past: false) }
+    package static let pslldI: Kernel = { _, d, _, i in shift(SIMD4<UInt32>.self, d, immediate(i), &<<, past: false) }
+    package static let psllqI: Kernel = { _, d, _, i in shift(SIMD2<UInt64>.self, d, immediate(i), &<<, past: false) }
+    package static let psrlwI: Kernel = { _, d, _, i in shift(SIMD8<UInt16>.self, d, immediate(i), &>>, past: false) }
+    package static let psrldI: Kernel = { _, d, _, i in shift(SIMD4<UInt32>.self, d, immediate(i), &>>, past: false) }
+    package static let psrlqI: Kernel = { _, d, _, i in shift(SIMD2<UInt64>.self, d, immediate(i), &>>, past: false) }
+    package static let psrawI: Kernel = { _, d, _, i in shift(SIMD8<Int16>.self, d, immediate(i), &>>, past: true) }
+    package static let psradI: Kernel = { _, d, _, i in shift(SIMD4<Int32>.self, d, immediate(i), &>>, past: true) }
+    package static let pslldq: Kernel = { _, d, _, i in
         let a = vector(d, as: SIMD16<UInt8>.self)
         var result = SIMD16<UInt8>(repeating: 0)
         let by = min(i & 0xff, 16)
         for lane in by..<16 { result[lane] = a[lane - by] }
         setVector(d, result)
     }
-    public static let psrldq: Kernel = { _, d, _, i in
+    package static let psrldq: Kernel = { _, d, _, i in
         let a = vector(d, as: SIMD16<UInt8>.self)
         var result = SIMD16<UInt8>(repeating: 0)
         let by = min(i & 0xff, 16)
@@ -58,28 +60,28 @@ public enum WideKernels {
         for lane in a.indices { a[lane] = f(a[lane], b[lane]) }
         setVector(d, a)
     }
-    public static let pmulhw: Kernel = { _, d, s, _ in
+    package static let pmulhw: Kernel = { _, d, s, _ in
         lanes(SIMD8<Int16>.self, d, s) { Int16(truncatingIfNeeded: (Int32($0) * Int32($1)) >> 16) }
     }
-    public static let pmulhuw: Kernel = { _, d, s, _ in
+    package static let pmulhuw: Kernel = { _, d, s, _ in
         lanes(SIMD8<UInt16>.self, d, s) { UInt16(truncatingIfNeeded: (UInt32($0) * UInt32($1)) >> 16) }
     }
-    public static let pmulhrsw: Kernel = { _, d, s, _ in
+    package static let pmulhrsw: Kernel = { _, d, s, _ in
         lanes(SIMD8<Int16>.self, d, s) { Int16(truncatingIfNeeded: (((Int32($0) * Int32($1)) >> 14) + 1) >> 1) }
     }
-    public static let pavgb: Kernel = { _, d, s, _ in
+    package static let pavgb: Kernel = { _, d, s, _ in
         lanes(SIMD16<UInt8>.self, d, s) { UInt8((UInt16($0) + UInt16($1) + 1) >> 1) }
     }
-    public static let pavgw: Kernel = { _, d, s, _ in
+    package static let pavgw: Kernel = { _, d, s, _ in
         lanes(SIMD8<UInt16>.self, d, s) { UInt16((UInt32($0) + UInt32($1) + 1) >> 1) }
     }
-    public static let pmuludq: Kernel = { _, d, s, _ in
+    package static let pmuludq: Kernel = { _, d, s, _ in
         lanes(SIMD2<UInt64>.self, d, s) { ($0 & 0xffff_ffff) &* ($1 & 0xffff_ffff) }
     }
-    public static let pmuldq: Kernel = { _, d, s, _ in
+    package static let pmuldq: Kernel = { _, d, s, _ in
         lanes(SIMD2<Int64>.self, d, s) { Int64(Int32(truncatingIfNeeded: $0)) &* Int64(Int32(truncatingIfNeeded: $1)) }
     }
-    public static let pmaddwd: Kernel = { _, d, s, _ in
+    package static let pmaddwd: Kernel = { _, d, s, _ in
         let (a, b) = (vector(d, as: SIMD8<Int16>.self), vector(s, as: SIMD8<Int16>.self))
         var result = SIMD4<Int32>(repeating: 0)
         for lane in 0..<4 {
@@ -88,7 +90,7 @@ public enum WideKernels {
         }
         setVector(d, result)
     }
-    public static let pmaddubsw: Kernel = { _, d, s, _ in
+    package static let pmaddubsw: Kernel = { _, d, s, _ in
         let (a, b) = (vector(d, as: SIMD16<UInt8>.self), vector(s, as: SIMD16<Int8>.self))
         var result = SIMD8<Int16>(repeating: 0)
         for lane in 0..<8 {
@@ -97,7 +99,7 @@ public enum WideKernels {
         }
         setVector(d, result)
     }
-    public static let psadbw: Kernel = { _, d, s, _ in
+    package static let psadbw: Kernel = { _, d, s, _ in
         let (a, b) = (vector(d, as: SIMD16<UInt8>.self), vector(s, as: SIMD16<UInt8>.self))
         var result = SIMD2<UInt64>(repeating: 0)
         for lane in 0..<16 { result[lane / 8] += UInt64(a[lane] > b[lane] ? a[lane] - b[lane] : b[lane] - a[lane]) }
@@ -116,23 +118,23 @@ public enum WideKernels {
         }
         setVector(d, result)
     }
-    public static let phaddw: Kernel = { _, d, s, _ in horizontal(SIMD8<UInt16>.self, d, s, &+) }
-    public static let phaddd: Kernel = { _, d, s, _ in horizontal(SIMD4<UInt32>.self, d, s, &+) }
-    public static let phsubw: Kernel = { _, d, s, _ in horizontal(SIMD8<UInt16>.self, d, s, &-) }
-    public static let phsubd: Kernel = { _, d, s, _ in horizontal(SIMD4<UInt32>.self, d, s, &-) }
-    public static let haddps: Kernel = { _, d, s, _ in horizontal(SIMD4<Float>.self, d, s, +) }
-    public static let haddpd: Kernel = { _, d, s, _ in horizontal(SIMD2<Double>.self, d, s, +) }
-    public static let hsubps: Kernel = { _, d, s, _ in horizontal(SIMD4<Float>.self, d, s, -) }
-    public static let hsubpd: Kernel = { _, d, s, _ in horizontal(SIMD2<Double>.self, d, s, -) }
+    package static let phaddw: Kernel = { _, d, s, _ in horizontal(SIMD8<UInt16>.self, d, s, &+) }
+    package static let phaddd: Kernel = { _, d, s, _ in horizontal(SIMD4<UInt32>.self, d, s, &+) }
+    package static let phsubw: Kernel = { _, d, s, _ in horizontal(SIMD8<UInt16>.self, d, s, &-) }
+    package static let phsubd: Kernel = { _, d, s, _ in horizontal(SIMD4<UInt32>.self, d, s, &-) }
+    package static let haddps: Kernel = { _, d, s, _ in horizontal(SIMD4<Float>.self, d, s, +) }
+    package static let haddpd: Kernel = { _, d, s, _ in horizontal(SIMD2<Double>.self, d, s, +) }
+    package static let hsubps: Kernel = { _, d, s, _ in horizontal(SIMD4<Float>.self, d, s, -) }
+    package static let hsubpd: Kernel = { _, d, s, _ in horizontal(SIMD2<Double>.self, d, s, -) }
 
     @inline(__always) private static func signed<V: SIMD>(
         _: V.Type, _ d: UnsafeMutableRawPointer, _ s: UnsafeMutableRawPointer
     ) where V.Scalar: FixedWidthInteger & SignedInteger {
         lanes(V.self, d, s) { $1 < 0 ? 0 &- $0 : $1 == 0 ? 0 : $0 }
     }
-    public static let psignb: Kernel = { _, d, s, _ in signed(SIMD16<Int8>.self, d, s) }
-    public static let psignw: Kernel = { _, d, s, _ in signed(SIMD8<Int16>.self, d, s) }
-    public static let psignd: Kernel = { _, d, s, _ in signed(SIMD4<Int32>.self, d, s) }
+    package static let psignb: Kernel = { _, d, s, _ in signed(SIMD16<Int8>.self, d, s) }
+    package static let psignw: Kernel = { _, d, s, _ in signed(SIMD8<Int16>.self, d, s) }
+    package static let psignd: Kernel = { _, d, s, _ in signed(SIMD4<Int32>.self, d, s) }
 
     // MARK: Blends
 
@@ -144,19 +146,19 @@ public enum WideKernels {
         for lane in a.indices where takes(lane) { a[lane] = b[lane] }
         setVector(d, a)
     }
-    public static let pblendw: Kernel = { _, d, s, i in blend(SIMD8<UInt16>.self, d, s) { i >> $0 & 1 != 0 } }
-    public static let blendps: Kernel = { _, d, s, i in blend(SIMD4<UInt32>.self, d, s) { i >> $0 & 1 != 0 } }
-    public static let blendpd: Kernel = { _, d, s, i in blend(SIMD2<UInt64>.self, d, s) { i >> $0 & 1 != 0 } }
+    package static let pblendw: Kernel = { _, d, s, i in blend(SIMD8<UInt16>.self, d, s) { i >> $0 & 1 != 0 } }
+    package static let blendps: Kernel = { _, d, s, i in blend(SIMD4<UInt32>.self, d, s) { i >> $0 & 1 != 0 } }
+    package static let blendpd: Kernel = { _, d, s, i in blend(SIMD2<UInt64>.self, d, s) { i >> $0 & 1 != 0 } }
     /// The mask is XMM0.
-    public static let pblendvb: Kernel = { core, d, s, _ in
+    package static let pblendvb: Kernel = { core, d, s, _ in
         let mask = vector(core + CoreLayout.vectors, as: SIMD16<Int8>.self)
         blend(SIMD16<UInt8>.self, d, s) { mask[$0] < 0 }
     }
-    public static let blendvps: Kernel = { core, d, s, _ in
+    package static let blendvps: Kernel = { core, d, s, _ in
         let mask = vector(core + CoreLayout.vectors, as: SIMD4<Int32>.self)
         blend(SIMD4<UInt32>.self, d, s) { mask[$0] < 0 }
     }
-    public static let blendvpd: Kernel = { core, d, s, _ in
+    package static let blendvpd: Kernel = { core, d, s, _ in
         let mask = vector(core + CoreLayout.vectors, as: SIMD2<Int64>.self)
         blend(SIMD2<UInt64>.self, d, s) { mask[$0] < 0 }
     }
