@@ -27,6 +27,9 @@ struct BootInformation {
     /// The C-bit of a page table entry.
     var cBit: UInt64 { 1 << (cBitPosition & 63) }
 
+    /// Whether the command line has anything on it.
+    var hasCommandLine: Bool { commandLineLength > 0 }
+
     /// Whether a word of the command line is this one.
     func says(_ word: StaticString) -> Bool {
         var start = commandLine

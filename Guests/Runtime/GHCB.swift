@@ -46,6 +46,11 @@ struct GHCB {
         guard pvalidate(address, 0, 0) == 0 else { MSRProtocol.terminate(.validation) }
         guard MSRProtocol.changeState(of: address, 2) else { MSRProtocol.terminate(.pageState) }
         PageTables.map(address, 1, isPrivate: false)
+        return adopt(address)
+    }
+
+    /// Makes a page that is shared already this processor's GHCB.
+    static func adopt(_ address: UInt64) -> GHCB {
         for offset in stride(from: 0, to: UInt64(4096), by: 8) { store64(address + offset, 0) }
         guard MSRProtocol.register(address) else { MSRProtocol.terminate(.registration) }
         set_ghcb_msr(address)

@@ -31,7 +31,8 @@ func start(_ identifier: UInt64, previous: UInt64) -> UInt64 {
     let area = Pages.allocate()
     let stack = Pages.allocate()
     let vmsa = Pages.allocate()
-    let ghcb = Pages.allocate()
+    // Shared here already: only one processor changes the page tables.
+    let ghcb = Pages.allocateShared()
     store64(area, previous)
     store64(area + 8, identifier)
     store64(area + 16, vmsa)
@@ -79,7 +80,7 @@ func waitFor(_ count: UInt64) {
 @_cdecl("application_start")
 func applicationStart(_ area: UInt64) {
     Exceptions.load()
-    _ = GHCB.establish(at: load64(area + 24))
+    _ = GHCB.adopt(load64(area + 24))
     for _ in 0..<Board.roundsPerProcessor { _ = add_atomically(counterAddress, 1) }
     _ = add_atomically(arrivedAddress, 1)
     while true { halt() }
