@@ -56,8 +56,8 @@ public struct LaunchPlan: Sendable {
         }
     }
 
-    /// The firmware image.
-    public let image: OVMFImage
+    /// The firmware image; nil for a guest without firmware.
+    public let image: OVMFImage?
     /// The digest to start from in place of zero, when the digest of the image's own pages was given beforehand.
     ///
     /// No real launch starts from another digest than zero: with this set, the steps do not launch a whole guest.
@@ -89,14 +89,27 @@ public struct LaunchPlan: Sendable {
     public func page(_ index: UInt64, of step: Step) -> [UInt8]? {
         let start = Int(index) * 4096
         return switch step.contents {
-        case .image(let range): Array(image.bytes[(range.lowerBound + start)..<(range.lowerBound + start + 4096)])
+        case .image(let range):
+            image.map { Array($0.bytes[(range.lowerBound + start)..<(range.lowerBound + start + 4096)]) }
         case .bytes(let bytes): Array(bytes[start..<(start + 4096)])
         case .zero, .secrets, .cpuid: nil
         }
     }
 
+    /// Makes a plan without firmware of its parts.
+    init(direct steps: [Step], vcpuCount: Int, signature: CPUSignature, bootstrap: VMSA, application: VMSA) {
+        image = nil
+        initialDigest = nil
+        self.steps = steps
+        self.vcpuCount = vcpuCount
+        self.signature = signature
+        bootstrapVMSA = bootstrap
+        applicationVMSA = application
+    }
+
     /// The end of the highest page that lies below the image: a guest needs at least so much memory.
     public var lowMemoryEnd: GPA {
-        steps.filter { $0.gfn < image.gpa.frame }.map { ($0.gfn + $0.pageCount).address }.max() ?? GPA(0)
+        let limit = image?.gpa.frame ?? GFN(.max)
+        return steps.filter { $0.gfn < limit }.map { ($0.gfn + $0.pageCount).address }.max() ?? GPA(0)
     }
 }

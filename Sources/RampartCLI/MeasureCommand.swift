@@ -167,7 +167,7 @@ extension MeasureResult {
         if plan.vcpuCount > 0 { pages.append(("vmsa", .integer(plan.vcpuCount))) }
         var members: [(String, JSON)] = [("digest", .string(digest)), ("mode", .string(mode.rawValue))]
         if mode == .snp { members += [("vmm", .string(vmm.name)), ("vcpus", .integer(plan.vcpuCount))] }
-        return .object(members + [("imageBytes", .integer(plan.image.bytes.count)), ("pages", .object(pages))])
+        return .object(members + [("imageBytes", .integer(plan.image?.bytes.count ?? 0)), ("pages", .object(pages))])
     }
 }
 

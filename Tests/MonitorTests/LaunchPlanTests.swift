@@ -54,7 +54,7 @@ struct LaunchPlanTests {
         #expect(plan.steps.map(\.gfn) == [0xfffff, 1, 3, 4, 5, 16].map { GFN($0) })
         #expect(plan.steps.map(\.pageCount) == [1, 2, 1, 1, 1, 1])
         #expect(plan.lowMemoryEnd == GPA(0x11000))
-        #expect(plan.page(0, of: plan.steps[0]) == plan.image.bytes)
+        #expect(plan.page(0, of: plan.steps[0]) == plan.image?.bytes)
         #expect(plan.page(0, of: plan.steps[1]) == nil)
     }
 

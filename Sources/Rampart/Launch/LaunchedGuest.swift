@@ -63,15 +63,15 @@ public final class LaunchedGuest {
     }
 
     private static func regions(_ plan: LaunchPlan, _ memoryByteCount: UInt64?) throws(LaunchFailure) -> [Region] {
-        let image = Region(gpa: plan.image.gpa, byteCount: UInt64(plan.image.bytes.count))
+        let image = plan.image.map { [Region(gpa: $0.gpa, byteCount: UInt64($0.bytes.count))] } ?? []
         let needed = plan.lowMemoryEnd.rawValue
         guard let memoryByteCount else {
-            return needed == 0 ? [image] : [Region(gpa: GPA(0), byteCount: needed), image]
+            return (needed == 0 ? [] : [Region(gpa: GPA(0), byteCount: needed)]) + image
         }
         let low = min(memoryByteCount, 3 << 30)
         guard needed <= low else { throw .memory(needed: needed, given: memoryByteCount) }
         let high = memoryByteCount - low
-        return (low > 0 ? [Region(gpa: GPA(0), byteCount: low)] : []) + [image]
+        return (low > 0 ? [Region(gpa: GPA(0), byteCount: low)] : []) + image
             + (high > 0 ? [Region(gpa: GPA(4 << 30), byteCount: high)] : [])
     }
 
@@ -144,7 +144,7 @@ public final class LaunchedGuest {
         let bytes = Int(first << 12)..<Int((first + count) << 12)
         switch step.contents {
         case .image(let range):
-            return plan.image.bytes[(range.lowerBound + bytes.lowerBound)..<(range.lowerBound + bytes.upperBound)]
+            return plan.image?.bytes[(range.lowerBound + bytes.lowerBound)..<(range.lowerBound + bytes.upperBound)]
         case .bytes(let contents): return contents[bytes]
         case .cpuid:
             return CPUIDPage(plan.cpuid(host: hostSignature).functions).encoded[...]
