@@ -24,7 +24,9 @@ func dieInNamedWay() {
         store64(unvalidatedPage(), 1)
     }
     Case.fatal("private-read-of-shared", "a memory fault: a private access to memory that is shared") {
-        _ = load64(nextLargePage())
+        let page = Pages.allocateShared()
+        PageTables.map(page, 1, isPrivate: true)
+        _ = load64(page)
     }
     Case.fatal("shared-write-to-private", "a memory fault: a shared access to memory that is private") {
         let page = Pages.allocate()
@@ -32,7 +34,9 @@ func dieInNamedWay() {
         store64(page, 1)
     }
     Case.fatal("validate-shared", "a memory fault: PVALIDATE of memory that is shared") {
-        _ = pvalidate(nextLargePage(), 0, 1)
+        let page = Pages.allocateShared()
+        PageTables.map(page, 1, isPrivate: true)
+        _ = pvalidate(page, 0, 1)
     }
     Case.fatal("unregistered-ghcb", "a run that fails, or malformed input 1, as the host pleases") {
         Console.flush()

@@ -23,9 +23,11 @@ func breakPageRules() {
         Check.equal(UInt64(pvalidate(page, 1, 1)), 1, "PVALIDATE of 2 MiB at a page inside is FAIL_INPUT")
     }
     Case.survived("validate-wrong-size") {
-        // Given page by page, so that the entries are of 4 KiB.
         let page = nextLargePage()
-        Check.that(PageStates.change(page, 512, .makePrivate, .size4K), "the host gives 512 pages")
+        // One shared page among them, so that no host can have an entry of 2 MiB for the rest.
+        let isGiven = PageStates.change(page, 1, .makePrivate, .size2M)
+        let isMixed = PageStates.change(page + 4096, 1, .makeShared, .size4K)
+        Check.that(isGiven && isMixed, "the host gives 2 MiB and takes back a page of them")
         Check.equal(UInt64(pvalidate(page, 1, 1)), 6, "PVALIDATE of 2 MiB is FAIL_SIZEMISMATCH")
     }
     Case.survived("adjust-own-vmpl") {

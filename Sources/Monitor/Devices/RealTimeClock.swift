@@ -76,7 +76,7 @@ public final class RealTimeClock: PortDevice {
 
     private func encoded(_ value: Int) -> UInt8 {
         let isBinary = memory[0x0b] & 0x04 != 0
-        return UInt8(truncatingIfNeeded: isBinary ? value : value / 10 << 4 | value % 10)
+        return UInt8(truncatingIfNeeded: isBinary ? value : (value / 10) << 4 | value % 10)
     }
 
     private func hour(_ value: Int) -> UInt8 {

@@ -90,9 +90,13 @@ public struct GuestImage: Sendable {
         }
     }
 
-    /// Reads an image whose format its first bytes tell: Multiboot if there is such a header, else ELF.
+    /// Reads an image whose format its first bytes tell: Multiboot if there is such a header, else ELF. A 64-bit ELF file is
+    /// no Multiboot kernel unless the header says where to load it.
+    ///
+    /// - Throws: as `init(multiboot:)` or `init(elf:)`
     public init(recognizing bytes: [UInt8]) throws(GuestImageError) {
-        if try MultibootHeader(searching: bytes) != nil {
+        let is64BitELF = bytes.starts(with: [0x7f, 0x45, 0x4c, 0x46, 2])
+        if let header = try MultibootHeader(searching: bytes), header.saysAddresses || !is64BitELF {
             try self.init(multiboot: bytes)
         } else {
             try self.init(elf: bytes)
