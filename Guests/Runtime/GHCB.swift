@@ -62,7 +62,9 @@ struct GHCB {
     func get(_ field: GHCBField) -> UInt64 { load64(address + field.rawValue) }
 
     func set(_ field: GHCBField, _ value: UInt64) {
-        if field == .cpl { store8(address + field.rawValue, UInt8(truncatingIfNeeded: value)) } else {
+        if field == .cpl {
+            store8(address + field.rawValue, UInt8(truncatingIfNeeded: value))
+        } else {
             store64(address + field.rawValue, value)
         }
         let bit = field.rawValue / 8

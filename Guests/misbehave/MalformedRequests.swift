@@ -28,7 +28,8 @@ func breakGHCB() {
     Case.survived("string-outside-buffer") {
         refuses(Answer.invalidScratch, "a string that leaves the shared buffer") { ghcb in
             ghcb.set(.scratch, ghcb.buffer + 8)
-            return ghcb.call(ExitCode.ioio, Port.console << 16 | 1 << 9 | 1 << 4 | 1 << 3 | 1 << 2, GHCB.sharedBufferSize)
+            return ghcb.call(
+                ExitCode.ioio, Port.console << 16 | 1 << 9 | 1 << 4 | 1 << 3 | 1 << 2, GHCB.sharedBufferSize)
         }
     }
     Case.survived("msr-without-meaning") {

@@ -54,6 +54,8 @@ func unvalidatedPage() -> UInt64 {
 /// Free memory at a boundary of 2 MiB, away from the pages that are handed out one by one.
 func nextLargePage() -> UInt64 {
     let page = (boot.freeStart + 0x3f_ffff) & ~0x1f_ffff
-    guard page + 0x20_0000 <= min(boot.memorySize, boot.mappedEnd) else { fail("the memory is too small for this case") }
+    guard page + 0x20_0000 <= min(boot.memorySize, boot.mappedEnd) else {
+        fail("the memory is too small for this case")
+    }
     return page
 }

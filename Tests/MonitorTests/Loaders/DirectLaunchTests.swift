@@ -140,6 +140,12 @@ struct DirectLaunchTests {
         }
     }
 
+    @Test("what is bundled is what Guests/bin holds", arguments: BundledGuest.allCases)
+    func bundledBytes(guest: BundledGuest) throws {
+        let root = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(4).joined(separator: "/")
+        #expect(try readFile("\(root)/Guests/bin/\(guest.rawValue).elf", limit: 1 << 20) == guest.bytes)
+    }
+
     @Test(
         "every bundled guest is an image that launches, with a digest that its bytes decide",
         arguments: BundledGuest.allCases)
