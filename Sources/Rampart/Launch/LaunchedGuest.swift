@@ -51,7 +51,7 @@ public final class LaunchedGuest {
 
     /// The memory that a guest of a plan has if nobody says how much.
     static func neededByteCount(_ plan: LaunchPlan) -> UInt64 {
-        plan.lowMemoryEnd.rawValue + UInt64(plan.image.bytes.count)
+        plan.lowMemoryEnd.rawValue + UInt64(plan.image?.bytes.count ?? 0)
     }
 
     deinit { machine.destroy() }
