@@ -93,8 +93,8 @@ let package = Package(
         .target(
             name: "Rampart",
             dependencies: [
-                "SNPArchitecture", "Scheduling", "Machine", "ScriptedGuest", "SecureProcessor", "Hypervisor", "Monitor",
-                "Attestation", "ReferenceModel", "Exploration",
+                "SNPArchitecture", "Scheduling", "Machine", "Processor", "ScriptedGuest", "SecureProcessor", "Hypervisor",
+                "Monitor", "Attestation", "ReferenceModel", "Exploration",
             ],
             swiftSettings: strict),
         .target(

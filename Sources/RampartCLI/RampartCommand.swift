@@ -15,7 +15,7 @@ public struct RampartCommand: ParsableCommand {
             """,
         version: RampartVersion.string,
         subcommands: [
-            LaunchCommand.self, ConvertCommand.self, MeasureCommand.self, ReportCommand.self, CertsCommand.self,
+            RunCommand.self, LaunchCommand.self, ConvertCommand.self, MeasureCommand.self, ReportCommand.self, CertsCommand.self,
             IDBlockCommand.self, KDSCommand.self, FirmwareRootCommand.self, DoctorCommand.self,
         ])
 

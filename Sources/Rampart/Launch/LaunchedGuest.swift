@@ -15,6 +15,8 @@ public final class LaunchedGuest {
     public let machine: VirtualMachine
     /// The firmware's digest of the launch, 48 bytes.
     public private(set) var digest: [UInt8] = []
+    /// The guest's virtual CPUs, by identifier. What executes their code is for the caller to attach.
+    public private(set) var virtualCPUs: [VirtualCPU] = []
 
     /// Launches a guest.
     ///
@@ -96,6 +98,7 @@ public final class LaunchedGuest {
             for index in 0..<plan.vcpuCount {
                 let cpu = try machine.createVirtualCPU(id: UInt32(index), initialState: plan.vmsa(index))
                 cpu.setCPUID(plan.cpuid(host: hostSignature).functions)
+                virtualCPUs.append(cpu)
             }
         } catch { throw .call("KVM_CREATE_VCPU", error) }
         try command("KVM_SEV_SNP_LAUNCH_START") { () throws(SEVCommandError) in

@@ -1,0 +1,164 @@
+// What `rampart run` is asked, and what became of the guest.
+
+internal import Hypervisor
+public import Monitor
+public import Processor
+
+/// Which host kernel answers the guest's requests.
+public enum PersonalityName: String, CaseIterable, Sendable {
+    /// As Linux behaves, leniency included.
+    case kvm
+    /// As Linux behaves after its hardening of 2026.
+    case kvm2026
+    /// Only what the GHCB specification promises.
+    case strict
+
+    /// The host.
+    var personality: GHCBPersonality {
+        switch self {
+        case .kvm: .kvm
+        case .kvm2026: .kvm2026
+        case .strict: .strict
+        }
+    }
+}
+
+/// A run of a guest.
+public struct RunRequest: Sendable {
+    /// What runs.
+    public enum Program: Hashable, Sendable {
+        /// A guest that is part of the program.
+        case bundled(BundledGuest)
+        /// A file: ELF, Multiboot, or what else can be recognised.
+        case file(String)
+
+        /// How messages name it.
+        public var name: String {
+            switch self {
+            case .bundled(let guest): guest.rawValue
+            case .file(let path): path
+            }
+        }
+    }
+
+    /// What runs.
+    public var program: Program
+    /// The guest's memory.
+    public var memory: ByteSize
+    /// The number of virtual CPUs.
+    public var vcpuCount: Int
+    /// What the guest is told.
+    public var commandLine: String
+    /// Which host kernel answers.
+    public var personality: PersonalityName
+    /// How conversions change the RMP.
+    public var policy: PolicyName
+    /// How long the run may take in seconds; nil for as long as it likes.
+    public var timeLimit: Double?
+    /// Whether exits are recorded.
+    public var isTraced: Bool
+    /// Seeds the machine and its chip.
+    public var seed: UInt64
+
+    /// Makes a request.
+    public init(
+        program: Program, memory: ByteSize, vcpuCount: Int, commandLine: String = "", personality: PersonalityName = .kvm2026,
+        policy: PolicyName = .eager, timeLimit: Double? = nil, isTraced: Bool = false, seed: UInt64 = 0
+    ) {
+        self.program = program
+        self.memory = memory
+        self.vcpuCount = vcpuCount
+        self.commandLine = commandLine
+        self.personality = personality
+        self.policy = policy
+        self.timeLimit = timeLimit
+        self.isTraced = isTraced
+        self.seed = seed
+    }
+}
+
+/// How a guest ended.
+public enum GuestEnding: Hashable, Sendable, CustomStringConvertible {
+    /// It wrote a number to the exit port.
+    case exited(UInt32)
+    /// It asked for termination: its GHCB MSR.
+    case terminated(ghcb: UInt64)
+    /// A triple fault.
+    case shutdown
+    /// No virtual CPU can run, and nothing will wake one.
+    case halted
+    /// The host would not run it: the exit, and which virtual CPU.
+    case refused(String, vcpu: UInt32)
+    /// The time was up.
+    case timeLimit
+
+    /// One line for the user.
+    public var description: String {
+        switch self {
+        case .exited(let status): "the guest ended with status \(status)"
+        case .terminated(let ghcb): Self.termination(ghcb)
+        case .shutdown: "the guest died of a triple fault"
+        case .halted: "every virtual CPU is halted, and nothing will wake one"
+        case .refused(let exit, let vcpu): "virtual CPU \(vcpu) cannot go on: \(exit)"
+        case .timeLimit: "the time limit was reached"
+        }
+    }
+
+    private static func termination(_ ghcb: UInt64) -> String {
+        guard ghcb & 0xfff == 0x100 else { return "the guest asked to be terminated (GHCB 0x\(String(ghcb, radix: 16)))" }
+        return "the guest asked to be terminated: reason set \(ghcb >> 12 & 0xf), reason 0x\(String(ghcb >> 16 & 0xff, radix: 16))"
+    }
+}
+
+/// A number of exits of one kind.
+public struct ExitTally: Hashable, Sendable {
+    /// The kind, in words.
+    public var name: String
+    /// How often.
+    public var count: UInt64
+}
+
+/// What a run came to.
+public struct RunReport: Sendable {
+    /// The request.
+    public var request: RunRequest
+    /// The launch digest, 48 bytes.
+    public var digest: [UInt8]
+    /// How it ended.
+    public var ending: GuestEnding
+    /// What the guest wrote to the console.
+    public var console: [UInt8]
+    /// What each virtual CPU did.
+    public var processors: [ProcessorCounts]
+    /// #VMEXITs by kind, the most frequent first.
+    public var exits: [ExitTally]
+    /// Exits to the monitor by kind.
+    public var userExits: [ExitTally]
+    /// The pages by state at the end.
+    public var pages: [PageTally]
+    /// What the host did.
+    public var counts: OperationCounts
+    /// The attestation report that the guest handed over, if it did.
+    public var attestation: [UInt8]?
+    /// Why that report does not verify; nil if it does.
+    public var attestationRefusal: String?
+    /// Broken invariants, in words.
+    public var violations: [String]
+    /// The wall-clock time of the guest's run.
+    public var duration: Duration
+    /// The exits in order, one a line, if that was asked for.
+    public var trace: String
+    /// The registers of each virtual CPU when a guest died.
+    public var autopsy: String?
+
+    /// Instructions that raised #UD, by their bytes or names.
+    public var undefined: [ExitTally] {
+        var all: [String: UInt64] = [:]
+        for processor in processors { all.merge(processor.undefined) { $0 + $1 } }
+        return all.sorted { $0.key < $1.key }.map { ExitTally(name: $0.key, count: $0.value) }
+    }
+    /// Instructions of all virtual CPUs.
+    public var instructions: UInt64 { processors.reduce(0) { $0 &+ $1.instructions } }
+    /// All is well: the guest ended by itself with 0, its report verifies, the invariants hold.
+    public var isGood: Bool { ending == .exited(0) && attestationRefusal == nil && violations.isEmpty }
+}
