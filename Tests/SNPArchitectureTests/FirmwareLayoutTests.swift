@@ -82,6 +82,12 @@ struct FirmwareLayoutTests {
         LayoutCase(
             name: "legacy GET_ID", type: SEVGetIDBuffer.self, byteCount: 0xc, offsets: ["ID_PADDR": 0, "ID_LENGTH": 8]),
         LayoutCase(
+            name: "legacy PEK_CSR", type: SEVCertificateRequestBuffer.self, byteCount: 0xc,
+            offsets: ["CSR_PADDR": 0, "CSR_LENGTH": 8]),
+        LayoutCase(
+            name: "legacy DOWNLOAD_FIRMWARE", type: SEVDownloadFirmwareBuffer.self, byteCount: 0xc,
+            offsets: ["FW_PADDR": 0, "FW_LEN": 8]),
+        LayoutCase(
             name: "legacy PDH_CERT_EXPORT", type: SEVCertificateExportBuffer.self, byteCount: 0x1c,
             offsets: ["PDH_CERT_PADDR": 0, "PDH_CERT_LENGTH": 8, "CERTS_PADDR": 0x10, "CERTS_LENGTH": 0x18]),
         LayoutCase(
