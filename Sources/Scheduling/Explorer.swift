@@ -14,7 +14,12 @@ import CPlatform
     public var onSchedulePoint: ((SchedulePoint) -> Void)?
     /// Whether taking a lock out of order fails the run.
     public var checksLockOrder = true
-    /// The picks made so far where more than one thread could run: `Explorer(replaying:)` repeats the run from them.
+    /// Is told who writes, if given.
+    public var changeLog: ChangeLog?
+    /// Whether the threads can be run again: `rewind` starts them over.
+    public var keepsThreads = false
+    /// The picks made so far where more than one thread could run, 0 for the usual thread: `Explorer(replaying:)` repeats the
+    /// run from them.
     public private(set) var trace: [UInt8] = []
     /// The schedule points reached so far.
     public private(set) var steps = 0
@@ -24,10 +29,13 @@ import CPlatform
     var threads: [ExploredThread] = []
     /// The number of the thread that runs, or -1.
     private(set) var currentNumber = -1
-    private var runnable: [UInt8] = []
+    /// A bit for each thread that can run.
+    private var runnable: UInt64 = 0
     private var strategy: any ScheduleStrategy
     private let maximumSteps: Int
     private var outcome: ExplorationOutcome?
+    /// How many threads there were at the start of the run.
+    private var firstCount = 0
     private var isInHook = false
     private var hookFailure: String?
     private let main: UnsafeMutablePointer<cp_coroutine>
@@ -62,18 +70,40 @@ import CPlatform
     /// The name of the thread that runs.
     public var currentName: String? { currentNumber < 0 ? nil : threads[currentNumber].name }
 
-    /// Adds a thread, before the run or from one of its threads. At most 255 threads.
+    /// The number of the thread that runs, or that was the last to run; -1 before the first.
+    public var currentThread: Int { currentNumber }
+
+    /// The names of the threads.
+    public var threadNames: [String] { threads.map(\.name) }
+
+    /// Adds a thread, before the run or from one of its threads. At most 64 threads.
     public func spawn(_ name: String, _ body: @escaping () throws -> Void) {
-        precondition(threads.count < 255, "too many explored threads")
+        precondition(threads.count < 64, "too many explored threads")
         let thread = ExploredThread(number: threads.count, name: name, explorer: self, body: body)
         threads.append(thread)
-        runnable.append(UInt8(thread.number))
+        runnable |= 1 << UInt64(thread.number)
     }
 
-    /// Runs the threads until all have ended or the run fails. An explorer runs once.
+    /// Starts the threads over for another run, which needs `keepsThreads`. Threads made by threads are forgotten.
+    public func rewind(_ strategy: any ScheduleStrategy) {
+        precondition(keepsThreads && currentNumber >= 0, "threads that were kept")
+        threads.removeLast(threads.count - firstCount)
+        self.strategy = strategy
+        for thread in threads { thread.start() }
+        runnable = threads.count == 64 ? ~0 : 1 << UInt64(threads.count) - 1
+        trace.removeAll(keepingCapacity: true)
+        steps = 0
+        virtualTime = HostInstant(nanoseconds: 0)
+        currentNumber = -1
+        outcome = nil
+        hookFailure = nil
+    }
+
+    /// Runs the threads until all have ended or the run fails. An explorer runs once, or once after each `rewind`.
     public func run() -> ExplorationOutcome {
         precondition(outcome == nil && currentNumber < 0, "an explorer runs once")
         precondition(Explorer.current == nil, "an explored thread starts an exploration")
+        firstCount = threads.count
         guard let first = pick(at: nil) else { return .completed }
         var mark = cp_access_mark()
         // SAFETY: the mark stays in place until its end; `self` outlives the threads, which run only inside this call.
@@ -81,6 +111,7 @@ import CPlatform
             unsafe cp_access_mark_begin(mark)
             unsafe cp_set_current_explorer(Unmanaged.passUnretained(self).toOpaque())
             currentNumber = first
+            noteWriter()
             unsafe cp_set_held_locks(threads[first].held)
             unsafe cp_coroutine_switch(main, threads[first].coroutine)
             cp_set_held_locks(nil)
@@ -91,8 +122,8 @@ import CPlatform
                 unsafe cp_access_mark_end_dropping_later(mark)
             }
         }
-        for thread in threads { thread.releaseStack() }
-        onSchedulePoint = nil
+        for thread in threads { thread.releaseStack(keepingBody: keepsThreads) }
+        if !keepsThreads { onSchedulePoint = nil }
         return outcome ?? .completed
     }
 
@@ -122,7 +153,7 @@ import CPlatform
         thread.state = state
         thread.deadline = deadline
         thread.timedOut = false
-        runnable.removeAll { $0 == thread.number }
+        runnable &= ~(1 << UInt64(thread.number))
         guard let next = pick(at: nil) else { abandon(.deadlock(situation)) }
         resume(next)
     }
@@ -131,24 +162,24 @@ import CPlatform
     func wake(_ thread: ExploredThread) {
         thread.state = .runnable
         thread.deadline = nil
-        let place = runnable.firstIndex { $0 > thread.number } ?? runnable.endIndex
-        runnable.insert(UInt8(thread.number), at: place)
+        runnable |= 1 << UInt64(thread.number)
     }
 
     /// Takes a thread that has come to its end out of the schedule; returns who goes on.
     func threadEnded(_ thread: ExploredThread, failure: String?) -> UnsafeMutablePointer<cp_coroutine> {
         thread.state = .ended
-        runnable.removeAll { $0 == thread.number }
+        runnable &= ~(1 << UInt64(thread.number))
         if let failure {
             outcome = .failed(failure)
         } else if unsafe thread.held.pointee.count != 0 {
             outcome = .failed("\(thread.name) has ended and holds a lock")
         } else if let next = pick(at: nil), let coroutine = unsafe threads[next].coroutine {
             currentNumber = next
+            noteWriter()
             unsafe cp_set_held_locks(threads[next].held)
             return unsafe coroutine
         } else {
-            outcome = runnable.isEmpty && allEnded ? .completed : .deadlock(situation)
+            outcome = runnable == 0 && allEnded ? .completed : .deadlock(situation)
         }
         return unsafe main
     }
@@ -165,6 +196,7 @@ import CPlatform
         let from = unsafe threads[currentNumber].coroutine
         let to = unsafe threads[next].coroutine
         currentNumber = next
+        noteWriter()
         unsafe cp_set_held_locks(threads[next].held)
         unsafe cp_coroutine_switch(from, to)
     }
@@ -172,7 +204,10 @@ import CPlatform
     private func countStep() {
         steps += 1
         if steps > maximumSteps { abandon(.tooManySteps) }
+        noteWriter()
     }
+
+    private func noteWriter() { changeLog?.setWriter(ChangeLog.Writer(thread: currentNumber, step: steps)) }
 
     private func runHook(_ hook: (SchedulePoint) -> Void, _ point: SchedulePoint) {
         cp_set_current_explorer(nil)
@@ -187,20 +222,25 @@ import CPlatform
 
     /// The thread to run next, or nil if none can. Virtual time moves only when every thread waits.
     private func pick(at point: SchedulePoint?) -> Int? {
-        if runnable.isEmpty, let next = threads.compactMap(\.deadline).min() {
-            virtualTime = max(virtualTime, next)
-            for thread in threads where thread.deadline == next {
-                wake(thread)
-                thread.timedOut = true
-            }
+        if runnable == 0 { wakeNextSleeper() }
+        guard runnable != 0 else { return nil }
+        if runnable & (runnable &- 1) == 0 { return runnable.trailingZeroBitCount }
+        let isCurrent = currentNumber >= 0 && runnable >> UInt64(currentNumber) & 1 == 1
+        let choice = ScheduleChoice(
+            runnable: runnable, current: isCurrent ? currentNumber : -1, point: point, step: steps)
+        var picked = strategy.choose(choice)
+        if picked < 0 || picked > 63 || runnable >> UInt64(picked) & 1 == 0 { picked = choice.usual }
+        trace.append(choice.code(of: picked))
+        return picked
+    }
+
+    private func wakeNextSleeper() {
+        guard let next = threads.compactMap(\.deadline).min() else { return }
+        virtualTime = max(virtualTime, next)
+        for thread in threads where thread.deadline == next {
+            wake(thread)
+            thread.timedOut = true
         }
-        guard let only = runnable.first else { return nil }
-        if runnable.count == 1 { return Int(only) }
-        let place = runnable.firstIndex { $0 == currentNumber }
-        let choice = strategy.choose(among: runnable.count, current: place, at: point)
-        let picked = Int(choice.magnitude % UInt(runnable.count))
-        trace.append(UInt8(picked))
-        return Int(runnable[picked])
     }
 
     private var allEnded: Bool { threads.allSatisfy { if case .ended = $0.state { true } else { false } } }
