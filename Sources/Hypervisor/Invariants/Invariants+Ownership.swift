@@ -9,8 +9,13 @@ extension Host {
     func checkOwnership(_ machines: [VirtualMachine], _ moment: InvariantMoment, _ findings: inout Findings) {
         guard var owned = OwnedFrames(count: machine.memory.frameCount) else { return }
         for machine in machines { machine.claimFrames(&owned, &findings) }
+        guard var lost = leaked.unlocked.isEmpty ? OwnedFrames(count: 1) : OwnedFrames(count: machine.memory.frameCount)
+        else { return }
         for leak in leaked.unlocked {
             for pfn in leak.frames {
+                if !lost.insert(pfn, 1) {
+                    findings.add(5, "frame \(pfn) has leaked and is on the list of leaked pages twice")
+                }
                 if owned.contains(pfn) { findings.add(5, "frame \(pfn) has leaked and is in use") }
                 if allocator.isFreeUnlocked(pfn) { findings.add(5, "frame \(pfn) has leaked and is free") }
             }
