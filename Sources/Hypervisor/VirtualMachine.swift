@@ -134,6 +134,9 @@ public final class VirtualMachine: @unchecked Sendable {
         nested.lock.withLock { attributes.runs(in: range) }
     }
 
+    /// How many virtual CPUs it has.
+    public var virtualCPUCount: Int { slotsLock.withLock { virtualCPUs.count } }
+
     /// The memory slots, by guest frame.
     public var memorySlots: [MemorySlot] { slotsLock.withLock { slots } }
 

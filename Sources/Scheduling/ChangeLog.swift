@@ -23,6 +23,9 @@ public import CPlatform
         unsafe cp_set_undo_log(log)
     }
 
+    /// Goes on recording this OS thread's writes, in place of any other log of its.
+    public func resume() { unsafe cp_set_undo_log(log) }
+
     /// Records no more.
     public func end() { cp_set_undo_log(nil) }
 

@@ -104,6 +104,26 @@ public final class DepthFirstSearch: ScheduleStrategy {
         return !isForeign && (depth > Self.shardDepth || shard.index == 0)
     }
 
-    /// The picks that lead to the run under way, for stopping and going on later.
-    public var position: [UInt8] { branches.map(\.code) }
+    /// The place in the tree, for stopping between two runs and going on later: how many subtrees were dealt out, and four
+    /// numbers for each branch.
+    public var position: String {
+        "\(subtrees):" + branches.map { "\($0.code),\($0.count),\($0.spent),\($0.isPreemption ? 1 : 0)" }.joined(separator: ";")
+    }
+
+    /// Goes on at the place in the tree where another search stopped. False, and nothing is changed, if the text is none.
+    @discardableResult
+    public func restore(_ position: String) -> Bool {
+        var found: [Branch] = []
+        let halves = position.split(separator: ":", omittingEmptySubsequences: false)
+        guard halves.count == 2, let count = Int(halves[0]), count >= 0 else { return false }
+        for part in halves[1].split(separator: ";") {
+            let numbers = part.split(separator: ",").compactMap { UInt8($0) }
+            guard numbers.count == 4, numbers[0] < max(numbers[1], 1), numbers[3] < 2 else { return false }
+            found.append(
+                Branch(code: numbers[0], count: numbers[1], spent: numbers[2], isPreemption: numbers[3] == 1))
+        }
+        branches = found
+        subtrees = count
+        return true
+    }
 }
