@@ -105,7 +105,8 @@ struct KnownBugsCommand: ParsableCommand, OutcomeCommand {
         }
         let numbered = results.count { $0.isGood && $0.bug.number != nil }
         var lines = results.flatMap(\.lines)
-        lines.append("\(found) of \(results.count) found and replayed twice, \(numbered) of them from the list of known bugs")
+        lines.append(
+            "\(found) of \(results.count) found and replayed twice, \(numbered) of them from the list of known bugs")
         return CommandOutcome(output: lines.joined(separator: "\n") + "\n", status: status)
     }
 }

@@ -107,7 +107,8 @@ public final class DepthFirstSearch: ScheduleStrategy {
     /// The place in the tree, for stopping between two runs and going on later: how many subtrees were dealt out, and four
     /// numbers for each branch.
     public var position: String {
-        "\(subtrees):" + branches.map { "\($0.code),\($0.count),\($0.spent),\($0.isPreemption ? 1 : 0)" }.joined(separator: ";")
+        "\(subtrees):"
+            + branches.map { "\($0.code),\($0.count),\($0.spent),\($0.isPreemption ? 1 : 0)" }.joined(separator: ";")
     }
 
     /// Goes on at the place in the tree where another search stopped. False, and nothing is changed, if the text is none.

@@ -18,7 +18,9 @@ struct ExplorationTests {
         #expect(report.points > 0 && report.states > 0)
     }
 
-    @Test("Each known bug is found, told in words, and replayed twice from its token", arguments: KnownBug.all.map(\.name))
+    @Test(
+        "Each known bug is found, told in words, and replayed twice from its token", arguments: KnownBug.all.map(\.name)
+    )
     func found(name: String) throws {
         let bug = try #require(KnownBug(name))
         let result = try Exploration.find(bug, schedules: 400)

@@ -20,7 +20,8 @@ struct WorldTests {
         Seen(problem: run.problem?.description, trace: run.trace, steps: run.steps)
     }
 
-    @Test("A run in a world that was put back is the run in a fresh world, whatever ran before", arguments: Scenario.all)
+    @Test(
+        "A run in a world that was put back is the run in a fresh world, whatever ran before", arguments: Scenario.all)
     func restored(scenario: Scenario) throws {
         let kept = ScenarioRunner(scenario, bug: nil)
         for seed in 0..<12 as Range<UInt64> { _ = try kept.run(RandomSchedule(seed: 1000 + seed)) }
@@ -37,7 +38,8 @@ struct WorldTests {
         #expect(Scenario.all.count >= 30)
         #expect(Set(Scenario.all.map(\.name)).count == Scenario.all.count)
         for scenario in Scenario.all {
-            #expect(scenario.name.utf8.allSatisfy { $0 >= 0x61 && $0 <= 0x7a || $0 >= 0x30 && $0 <= 0x39 || $0 == 0x2d })
+            #expect(
+                scenario.name.utf8.allSatisfy { $0 >= 0x61 && $0 <= 0x7a || $0 >= 0x30 && $0 <= 0x39 || $0 == 0x2d })
             #expect(!scenario.summary.isEmpty && !scenario.summary.hasSuffix("."))
         }
     }

@@ -92,7 +92,8 @@ extension Scenario {
                 world.thread("vCPU 0") { guest.touch([9]) }
                 world.atEnd {
                     let level = guest.vm.nested.mapping(of: guest.gfn(9))?.level
-                    world.expect(level == .level2M, "a private 2 MiB page is mapped \(level.map { "\($0)" } ?? "not at all")")
+                    world.expect(
+                        level == .level2M, "a private 2 MiB page is mapped \(level.map { "\($0)" } ?? "not at all")")
                 }
             },
         ]

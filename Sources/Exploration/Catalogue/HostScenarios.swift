@@ -16,8 +16,10 @@ extension Scenario {
                 world.expect(world.secureProcessor.platformState == .initialized, "firmware is not initialised")
             }
         },
-        Scenario("init-refused", "firmware refuses to be initialised: the host says so", in: .host, configuration: .withoutSNP)
-        { world in
+        Scenario(
+            "init-refused", "firmware refuses to be initialised: the host says so", in: .host,
+            configuration: .withoutSNP
+        ) { world in
             world.checksInvariants = false
             world.refuse(.snpInitEx, calls: 1...1, with: .invalidConfig)
             world.thread("host") {
@@ -32,15 +34,18 @@ extension Scenario {
         Scenario("shutdown", "SNP is turned off after a guest has run", in: .host) { world in
             let guest = try world.addGuest(pages: 2)
             try guest.vm.snpLaunchStart(policy: .standard)
+            try guest.vm.snpLaunchFinish()
             world.checksInvariants = false
             world.thread("host") {
                 guest.vm.destroy()
                 try world.host.shutdownSNP()
             }
         },
-        Scenario("asid-again", "a machine gets the ASID of one that is gone", in: .host, configuration: .oneASID) { world in
+        Scenario("asid-again", "a machine gets the ASID of one that is gone", in: .host, configuration: .oneASID) {
+            world in
             let first = try world.addGuest(pages: 2)
             try first.vm.snpLaunchStart(policy: .standard)
+            try first.vm.snpLaunchFinish()
             let second = try world.addGuest(pages: 2, isInitialized: false)
             world.checksInvariants = false
             world.thread("VMM") {
@@ -49,10 +54,13 @@ extension Scenario {
                 try second.vm.snpLaunchStart(policy: .standard)
             }
         },
-        Scenario("asid-race", "two machines want the only ASID while its owner goes", in: .host, configuration: .oneASID) {
+        Scenario(
+            "asid-race", "two machines want the only ASID while its owner goes", in: .host, configuration: .oneASID
+        ) {
             world in
             let first = try world.addGuest(pages: 2)
             try first.vm.snpLaunchStart(policy: .standard)
+            try first.vm.snpLaunchFinish()
             let others = try (0..<2).map { _ in try world.addGuest(pages: 2, isInitialized: false) }
             world.checksInvariants = false
             world.thread("VMM 0") { first.vm.destroy() }
@@ -81,7 +89,9 @@ extension Scenario {
             world.thread("VMM") { try guest.vm.snpLaunchStart(policy: .standard) }
             world.atEnd {
                 let page = guest.vm.contextPage
-                world.expect(page?.isAligned(to: .size2M) == false, "the guest context is frame \(page.map { "\($0)" } ?? "none")")
+                world.expect(
+                    page?.isAligned(to: .size2M) == false,
+                    "the guest context is frame \(page.map { "\($0)" } ?? "none")")
             }
         },
         Scenario("firmware-pages", "two threads take and give back firmware's pages", in: .host) { world in
@@ -97,7 +107,8 @@ extension Scenario {
                 world.expect(found == free, "\(free) frames were free, \(found) are")
             }
         },
-        Scenario("reclaim-refused", "firmware does not give a page back: it leaks and is not used again", in: .host) { world in
+        Scenario("reclaim-refused", "firmware does not give a page back: it leaks and is not used again", in: .host) {
+            world in
             world.refuse(.snpPageReclaim, calls: 1...1, with: .invalidPageState)
             for number in 0..<2 {
                 world.thread("host \(number)") {

@@ -23,10 +23,13 @@ extension Scenario {
                     try guest.convert(1..<2, to: .shared)
                     world.thread("VMM") {
                         let error = guest.launchError(1)
-                        world.expect(error?.errno == .invalidArgument, "LAUNCH_UPDATE of a shared page: \(outcome(error))")
+                        world.expect(
+                            error?.errno == .invalidArgument, "LAUNCH_UPDATE of a shared page: \(outcome(error))")
                     }
                 },
-                Scenario("launch-twice-\(name)", "a page is launched from two threads: one of them gets EIO", in: .launch) {
+                Scenario(
+                    "launch-twice-\(name)", "a page is launched from two threads: one of them gets EIO", in: .launch
+                ) {
                     world in
                     let guest = try world.launchingGuest(policy)
                     var successes = 0
@@ -77,7 +80,8 @@ extension Scenario {
                     }
                     world.atEnd {
                         world.expect(
-                            guest.entry(0)?.validated == true, "page 0 of machine \(number) is launched and not validated")
+                            guest.entry(0)?.validated == true,
+                            "page 0 of machine \(number) is launched and not validated")
                     }
                 }
             },
@@ -95,7 +99,8 @@ extension Scenario {
                     let count = UInt64(guest.vm.virtualCPUCount)
                     let encrypted = states[.guestValid] ?? 0
                     world.expect(
-                        encrypted == count, "\(count) virtual CPUs exist after LAUNCH_FINISH and \(encrypted) are encrypted")
+                        encrypted == count,
+                        "\(count) virtual CPUs exist after LAUNCH_FINISH and \(encrypted) are encrypted")
                 }
             },
             Scenario("launch-destroy", "a machine is destroyed while it is launched", in: .launch) { world in
@@ -129,7 +134,9 @@ extension Scenario {
                     world.expect(error?.errno == .invalidArgument, "LAUNCH_UPDATE of no bytes: \(outcome(error))")
                 }
             },
-            Scenario("launch-finish-refused", "firmware refuses LAUNCH_FINISH once: it can be called again", in: .launch) {
+            Scenario(
+                "launch-finish-refused", "firmware refuses LAUNCH_FINISH once: it can be called again", in: .launch
+            ) {
                 world in
                 let guest = try world.launchingGuest(EagerPolicy())
                 try guest.vm.createVirtualCPU(id: 0, initialState: VMSA())

@@ -9,7 +9,8 @@ extension Scenario {
         explorablePolicies.flatMap { name, policy in
             [
                 Scenario(
-                    "psmash-in-use-\(name)", "PSMASH finds another processor at work and is tried again", in: .conversion
+                    "psmash-in-use-\(name)", "PSMASH finds another processor at work and is tried again",
+                    in: .conversion
                 ) { world in
                     let guest = try world.addGuest(pages: 512, folioOrder: 9, policy: policy)
                     try guest.allocate(0..<512)
@@ -91,7 +92,8 @@ extension Scenario {
                 world.thread("vCPU 1") { guest.touch([0], allowing: [.noMemory]) }
             },
             Scenario(
-                "no-memory-split", "there is no frame to split the host's mapping with: nothing changes", in: .conversion
+                "no-memory-split", "there is no frame to split the host's mapping with: nothing changes",
+                in: .conversion
             ) { world in
                 let guest = try world.addGuest(pages: 512, folioOrder: 9)
                 try guest.allocate(0..<512)

@@ -146,7 +146,8 @@ final class ScenarioRunner {
         if let write = world.machine.rmp.lastWrite(of: pfn, in: world.log) {
             let names = explorer?.threadNames ?? []
             let name = names.indices.contains(write.writer.thread) ? names[write.writer.thread] : "a thread"
-            lastWriter = "\(now); \(name) wrote it last, after point \(write.writer.step); before, it was \(write.old.words)"
+            lastWriter =
+                "\(now); \(name) wrote it last, after point \(write.writer.step); before, it was \(write.old.words)"
         } else {
             lastWriter = "\(now), as it was at the start"
         }

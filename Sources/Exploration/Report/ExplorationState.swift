@@ -52,7 +52,8 @@ public struct ExplorationState: Hashable, Sendable {
             if key == "token" { tokens.append(value) } else { values[key] = value }
         }
         guard let identity = values["identity"], let schedules = values["schedules"].flatMap({ UInt64($0) }),
-            let points = values["points"].flatMap({ UInt64($0) }), let states = values["states"].flatMap({ UInt64($0) }),
+            let points = values["points"].flatMap({ UInt64($0) }),
+            let states = values["states"].flatMap({ UInt64($0) }),
             let nanoseconds = values["nanoseconds"].flatMap({ UInt64($0) }),
             let seed = values["seed"].flatMap({ UInt64($0) }), let search = values["search"]
         else { return nil }
