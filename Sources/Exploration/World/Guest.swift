@@ -146,6 +146,25 @@ public final class Guest {
     /// Reports what is wrong.
     func report(_ problem: String) { world.fail(problem) }
 
+    /// At rest a page is mapped to what its attribute says: its private frame, or the VMM's. The first that is not.
+    var strayMapping: Problem? {
+        var found: Problem?
+        vm.nested.table.table.forEachLeaf { frame, mapping in
+            for part in 0..<mapping.level.pageCount where found == nil {
+                let gfn = GFN(frame + part)
+                guard gfn >= base, gfn.rawValue - base.rawValue < pageCount else { continue }
+                let page = gfn.rawValue - base.rawValue
+                let isOwn = pfn(page) == mapping.pfn + part
+                guard isOwn != isPrivate(page) else { continue }
+                let attribute = isPrivate(page) ? "private" : "shared"
+                found = Problem(
+                    "page \(page) is \(attribute) and mapped to \(isOwn ? "its private" : "another") frame",
+                    pfn: mapping.pfn + part)
+            }
+        }
+        return found
+    }
+
     /// The entry that governs a private page's frame.
     public func entry(_ page: UInt64) -> RMPEntry? { pfn(page).flatMap { world.machine.rmp.effectiveEntry($0) } }
 

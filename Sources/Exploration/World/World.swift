@@ -170,6 +170,7 @@ public final class World {
         if let violation = host.checkInvariants(of: guests.map(\.vm), moment, limit: 1).first {
             return Problem(violation.description, pfn: violation.pfn)
         }
+        if moment == .atRest, let stray = guests.lazy.compactMap(\.strayMapping).first { return stray }
         return directMapProblem(moment)
     }
 
