@@ -14,7 +14,7 @@ extension ExplorationProgress {
 extension ExplorationReport {
     /// The report for a person.
     var text: String {
-        var line = padded(scenario.name, to: 26) + "\(schedules) schedules, \(points) points, \(states) states, "
+        var line = padded(scenario.name, to: 28) + "\(schedules) schedules, \(points) points, \(states) states, "
         line += "\(UInt64(rate)) schedules/s, \(UInt64(pointRate)) points/s"
         if isExhausted { line += ", every schedule of the bound" }
         guard let failure else { return line + (isInterrupted ? ", stopped" : "") + "\n" }

@@ -126,7 +126,7 @@ struct ExploreMergeCommand: ParsableCommand, OutcomeCommand {
             let schedules = own.reduce(0) { $0 + $1.schedules }
             let points = own.reduce(0) { $0 + $1.points }
             let tokens = own.flatMap(\.tokens)
-            lines.append("\(padded(name, to: 26))\(schedules) schedules, \(points) points, \(own.count) shards")
+            lines.append("\(padded(name, to: 28))\(schedules) schedules, \(points) points, \(own.count) shards")
             lines += tokens.map { "  FOUND: rampart replay \($0)" }
             members.append(
                 .object([

@@ -61,7 +61,7 @@ struct ScenariosCommand: ParsableCommand, OutcomeCommand {
             return CommandOutcome(output: JSON.array(members).indented() + "\n")
         }
         return CommandOutcome(
-            output: all.map { padded($0.name, to: 26) + $0.summary }.joined(separator: "\n") + "\n")
+            output: all.map { padded($0.name, to: 28) + $0.summary }.joined(separator: "\n") + "\n")
     }
 }
 

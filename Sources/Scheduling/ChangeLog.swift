@@ -7,7 +7,7 @@ public import CPlatform
 /// Begin it when the world is built and everything is at rest; roll it back after each run. State that is not in the
 /// machine's memory is put back by its owners: see `Checkpoint`.
 @safe public final class ChangeLog {
-    @usableFromInline let log: UnsafeMutablePointer<cp_undo_log>
+    let log: UnsafeMutablePointer<cp_undo_log>
 
     /// Makes an empty log that records nothing yet.
     public init() {
@@ -41,9 +41,6 @@ public import CPlatform
     /// Goes up with every recorded write and every change that `noteChange` tells of.
     public var changeCount: UInt64 { unsafe log.pointee.changes }
 
-    /// Who writes from now on: a number that `lastWrite` gives back.
-    @inlinable func setWriter(_ writer: Writer) { unsafe log.pointee.writer = writer.rawValue }
-
     /// The last recorded write of a quadword: who wrote, and what stood there before. Nil if nobody wrote it.
     public func lastWrite(at address: UnsafeRawPointer) -> (writer: Writer, old: UInt64)? {
         let record = unsafe cp_undo_last(log, address)
@@ -59,7 +56,7 @@ public import CPlatform
         /// Makes a writer from its number.
         public init(rawValue: UInt32) { self.rawValue = rawValue }
         /// Makes a writer.
-        @inlinable public init(thread: Int, step: Int) {
+        init(thread: Int, step: Int) {
             rawValue = UInt32(truncatingIfNeeded: thread << 26 | step & 0x3ff_ffff)
         }
         /// The explored thread's number.

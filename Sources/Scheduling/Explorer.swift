@@ -15,22 +15,47 @@ import CPlatform
     /// Whether taking a lock out of order fails the run.
     public var checksLockOrder = true
     /// Is told who writes, if given.
-    public var changeLog: ChangeLog?
+    public var changeLog: ChangeLog? { didSet { unsafe hot.pointee.log = unsafe changeLog?.log } }
+    /// Leave the hook out at points up to which the change log has noted nothing new.
+    public var skipsQuietPoints = false
     /// Whether the threads can be run again: `rewind` starts them over.
     public var keepsThreads = false
     /// The picks made so far where more than one thread could run, 0 for the usual thread: `Explorer(replaying:)` repeats the
     /// run from them.
     public private(set) var trace: [UInt8] = []
     /// The schedule points reached so far.
-    public private(set) var steps = 0
+    public var steps: Int { unsafe hot.pointee.steps }
     /// The time that the threads see.
     public private(set) var virtualTime = HostInstant(nanoseconds: 0)
 
     var threads: [ExploredThread] = []
+    /// What every point touches, in memory of its own: no tracking of accesses, no reference counts.
+    @safe private struct Hot {
+        var steps = 0
+        /// The number of the thread that runs, or -1.
+        var current = -1
+        /// A bit for each thread that can run.
+        var runnable: UInt64 = 0
+        var log: UnsafeMutablePointer<cp_undo_log>?
+        /// The changes that the hook has seen.
+        var seen: UInt64 = .max
+    }
+    private let hot: UnsafeMutablePointer<Hot>
+    /// The coroutine and the held locks of each thread.
+    private let flows: UnsafeMutablePointer<Flow>
+    @safe private struct Flow {
+        var coroutine: UnsafeMutablePointer<cp_coroutine>?
+        var held: UnsafeMutablePointer<cp_held_locks>?
+    }
     /// The number of the thread that runs, or -1.
-    private(set) var currentNumber = -1
-    /// A bit for each thread that can run.
-    private var runnable: UInt64 = 0
+    private(set) var currentNumber: Int {
+        get { unsafe hot.pointee.current }
+        set { unsafe hot.pointee.current = newValue }
+    }
+    private var runnable: UInt64 {
+        get { unsafe hot.pointee.runnable }
+        set { unsafe hot.pointee.runnable = newValue }
+    }
     private var strategy: any ScheduleStrategy
     private let maximumSteps: Int
     private var outcome: ExplorationOutcome?
@@ -46,6 +71,10 @@ import CPlatform
         self.maximumSteps = maximumSteps
         unsafe main = .allocate(capacity: 1)
         unsafe main.initialize(to: cp_coroutine())
+        unsafe hot = .allocate(capacity: 1)
+        unsafe hot.initialize(to: Hot())
+        unsafe flows = .allocate(capacity: 64)
+        unsafe flows.initialize(repeating: Flow(), count: 64)
     }
 
     /// Makes an explorer that picks at random, the same way for the same seed.
@@ -58,7 +87,11 @@ import CPlatform
         self.init(strategy: ReplaySchedule(trace), maximumSteps: maximumSteps)
     }
 
-    deinit { unsafe main.deallocate() }
+    deinit {
+        unsafe main.deallocate()
+        unsafe hot.deallocate()
+        unsafe flows.deallocate()
+    }
 
     /// The explorer whose thread is running on this OS thread, if any.
     public static var current: Explorer? {
@@ -81,6 +114,7 @@ import CPlatform
         precondition(threads.count < 64, "too many explored threads")
         let thread = ExploredThread(number: threads.count, name: name, explorer: self, body: body)
         threads.append(thread)
+        noteFlow(of: thread)
         runnable |= 1 << UInt64(thread.number)
     }
 
@@ -89,10 +123,14 @@ import CPlatform
         precondition(keepsThreads && currentNumber >= 0, "threads that were kept")
         threads.removeLast(threads.count - firstCount)
         self.strategy = strategy
-        for thread in threads { thread.start() }
+        for thread in threads {
+            thread.start()
+            noteFlow(of: thread)
+        }
         runnable = threads.count == 64 ? ~0 : 1 << UInt64(threads.count) - 1
         trace.removeAll(keepingCapacity: true)
-        steps = 0
+        unsafe hot.pointee.steps = 0
+        unsafe hot.pointee.seen = .max
         virtualTime = HostInstant(nanoseconds: 0)
         currentNumber = -1
         outcome = nil
@@ -142,7 +180,7 @@ import CPlatform
     /// Counts a point, checks what the hook checks, and lets the strategy pick who goes on.
     func reach(_ point: SchedulePoint) {
         countStep()
-        if let hook = onSchedulePoint { runHook(hook, point) }
+        if !isQuiet, let hook = onSchedulePoint { runHook(hook, point) }
         if let next = pick(at: point) { resume(next) }
     }
 
@@ -193,21 +231,36 @@ import CPlatform
 
     private func resume(_ next: Int) {
         guard next != currentNumber else { return }
-        let from = unsafe threads[currentNumber].coroutine
-        let to = unsafe threads[next].coroutine
+        let from = unsafe flows[currentNumber].coroutine
         currentNumber = next
         noteWriter()
-        unsafe cp_set_held_locks(threads[next].held)
-        unsafe cp_coroutine_switch(from, to)
+        unsafe cp_set_held_locks(flows[next].held)
+        unsafe cp_coroutine_switch(from, flows[next].coroutine)
+    }
+
+    private func noteFlow(of thread: ExploredThread) {
+        unsafe flows[thread.number] = unsafe Flow(coroutine: thread.coroutine, held: thread.held)
     }
 
     private func countStep() {
-        steps += 1
+        unsafe hot.pointee.steps += 1
         if steps > maximumSteps { abandon(.tooManySteps) }
         noteWriter()
     }
 
-    private func noteWriter() { changeLog?.setWriter(ChangeLog.Writer(thread: currentNumber, step: steps)) }
+    private func noteWriter() {
+        guard let log = unsafe hot.pointee.log else { return }
+        unsafe log.pointee.writer = ChangeLog.Writer(thread: currentNumber, step: steps).rawValue
+    }
+
+    /// Whether the hook has nothing new to see.
+    private var isQuiet: Bool {
+        guard skipsQuietPoints, let log = unsafe hot.pointee.log else { return false }
+        let changes = unsafe log.pointee.changes
+        if unsafe hot.pointee.seen == changes { return true }
+        unsafe hot.pointee.seen = changes
+        return false
+    }
 
     private func runHook(_ hook: (SchedulePoint) -> Void, _ point: SchedulePoint) {
         cp_set_current_explorer(nil)
@@ -215,7 +268,7 @@ import CPlatform
         isInHook = true
         hook(point)
         isInHook = false
-        unsafe cp_set_held_locks(threads[currentNumber].held)
+        unsafe cp_set_held_locks(flows[currentNumber].held)
         unsafe cp_set_current_explorer(Unmanaged.passUnretained(self).toOpaque())
         if let hookFailure { abandon(.failed(hookFailure)) }
     }

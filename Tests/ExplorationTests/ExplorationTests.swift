@@ -23,7 +23,8 @@ struct ExplorationTests {
         settings.strategy = .random
         settings.budget = .schedules(3000)
         for name in ["fault-convert-eager", "fault-convert-lazy"] {
-            let failure = try #require(Exploration.run(#require(Scenario.named(name)), settings).failure)
+            let scenario = try #require(Scenario.named(name))
+            let failure = try #require(Exploration.run(scenario, settings).failure)
             #expect(failure.token.schedule.count { $0 != 0 } <= 3)
             #expect(failure.lastWriter?.contains("the RMP entry of frame") == true)
             #expect(failure.timeline.contains { $0.text.contains("mapped to its private frame") })

@@ -52,6 +52,7 @@ final class ScenarioRunner {
         lastChange = .max
         problem = nil
         if keepsKeys { for index in histories.indices { histories[index] = UInt64(index) } }
+        explorer.skipsQuietPoints = !keepsKeys && observer == nil
         let outcome = explorer.run()
         if outcome == .completed { checkEnd(world) } else { problem = problem ?? Problem(outcome.description) }
         if outcome == .completed { observer?(world, explorer, nil) }

@@ -62,6 +62,7 @@ extension VirtualMachine {
             let (outcome, isStale) = faultIn(gfn.address, isPrivate: isPrivate)
             if isStale {
                 try checkAlive()
+                schedulePoint(.yield)
                 continue
             }
             guard outcome == .resume else {
@@ -88,7 +89,7 @@ extension VirtualMachine {
         let (sequence, slot, attribute) = nested.lock.withLock {
             (nested.sequence, self.slot(containing: gfn), attributes.attribute(of: gfn))
         }
-        guard let slot else { return (.mmio(gpa: gpa), false) }
+        guard let slot else { return (isAlive ? .mmio(gpa: gpa) : .failed(.ioError), false) }
         if kind == .snp, isPrivate != (attribute == .private) { return (fault, false) }
         do throws(Errno) {
             let target = isPrivate ? try backPrivate(gfn, slot) : try backShared(gfn, slot)
