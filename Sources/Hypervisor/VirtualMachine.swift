@@ -84,13 +84,12 @@ public final class VirtualMachine: @unchecked Sendable {
 
     /// The machine's state outside the emulated machine's memory, for putting it back.
     public func checkpoint() -> Checkpoint {
-        let lists = (slots, guestMemories, virtualCPUs, virtualCPUs.map(\.vmsaFrame))
+        let lists = (slots, guestMemories, virtualCPUs)
         let (savedLaunch, savedCounts) = (launch, conversionCounts)
         let (savedDeath, isGone) = (causeOfDeath, destroyed.withLock { $0 })
         var checkpoint = Checkpoint()
         checkpoint.add { [self] in
             (slots, guestMemories, virtualCPUs) = (lists.0, lists.1, lists.2)
-            for (cpu, frame) in zip(virtualCPUs, lists.3) { cpu.vmsaFrame = frame }
             launch = savedLaunch
             totals.withLock { $0 = savedCounts }
             dead.withLock { $0 = savedDeath }
@@ -99,6 +98,7 @@ public final class VirtualMachine: @unchecked Sendable {
         checkpoint.add(attributes.checkpoint())
         checkpoint.add(launch.launched.checkpoint())
         checkpoint.add(nested.checkpoint())
+        for cpu in virtualCPUs { checkpoint.add(cpu.checkpoint()) }
         for file in guestMemories { checkpoint.add(file.checkpoint()) }
         for slot in slots { checkpoint.add(slot.userMemory.checkpoint()) }
         return checkpoint
