@@ -5,7 +5,10 @@ void *cp_reserve(size_t size) {
     void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return p == MAP_FAILED ? NULL : p;
 }
-void cp_release(void *base, size_t size) { munmap(base, size); }
+void cp_release(void *base, size_t size) {
+    if (cp_undo) cp_undo_forget(base, size);
+    munmap(base, size);
+}
 void cp_populate(void *base, size_t size) {
 #ifdef MADV_POPULATE_WRITE
     uintptr_t first = ((uintptr_t)base + 4095) & ~(uintptr_t)4095;

@@ -2,7 +2,7 @@
 
 public import Machine
 public import SNPArchitecture
-internal import Scheduling
+public import Scheduling
 internal import Synchronization
 
 /// The kind of a virtual machine, with KVM's numbers.
@@ -82,6 +82,40 @@ public final class VirtualMachine: @unchecked Sendable {
         guard isAlive else { throw .ioError }
     }
 
+    /// The machine's state outside the emulated machine's memory, for putting it back.
+    public func checkpoint() -> Checkpoint {
+        let lists = (slots, guestMemories, virtualCPUs)
+        let (savedLaunch, savedCounts) = (launch, conversionCounts)
+        let (savedDeath, isGone) = (causeOfDeath, destroyed.withLock { $0 })
+        var checkpoint = Checkpoint()
+        checkpoint.add { [self] in
+            (slots, guestMemories, virtualCPUs) = (lists.0, lists.1, lists.2)
+            launch = savedLaunch
+            totals.withLock { $0 = savedCounts }
+            dead.withLock { $0 = savedDeath }
+            destroyed.withLock { $0 = isGone }
+        }
+        checkpoint.add(attributes.checkpoint())
+        checkpoint.add(launch.launched.checkpoint())
+        checkpoint.add(nested.checkpoint())
+        for cpu in virtualCPUs { checkpoint.add(cpu.checkpoint()) }
+        for file in guestMemories { checkpoint.add(file.checkpoint()) }
+        for slot in slots { checkpoint.add(slot.userMemory.checkpoint()) }
+        return checkpoint
+    }
+
+    /// The machine's state outside the emulated machine's memory, as a number.
+    public func combine(into hasher: inout StateHasher) {
+        attributes.combine(into: &hasher)
+        nested.combine(into: &hasher)
+        var flags: UInt64 = isAlive ? 1 : 0
+        if launch.isFinished { flags |= 2 }
+        flags |= UInt64(slots.count) << 8 | UInt64(virtualCPUs.count) << 16 | UInt64(guestMemories.count) << 24
+        flags |= UInt64(virtualCPUs.count { $0.vmsaFrame != nil }) << 32 | UInt64(launch.asid?.rawValue ?? 0) << 40
+        hasher.combine(flags)
+        hasher.combine(launch.context?.rawValue ?? 0)
+    }
+
     // MARK: Reading, for tools and tests
 
     /// A port through which guest code of this machine reaches memory, or nil before its key is installed.
@@ -99,6 +133,9 @@ public final class VirtualMachine: @unchecked Sendable {
     public func attributeRuns(in range: Range<GFN>) -> [(range: Range<GFN>, attribute: MemoryAttribute)] {
         nested.lock.withLock { attributes.runs(in: range) }
     }
+
+    /// How many virtual CPUs it has.
+    public var virtualCPUCount: Int { slotsLock.withLock { virtualCPUs.count } }
 
     /// The memory slots, by guest frame.
     public var memorySlots: [MemorySlot] { slotsLock.withLock { slots } }

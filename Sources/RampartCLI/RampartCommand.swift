@@ -16,7 +16,8 @@ public struct RampartCommand: ParsableCommand {
         version: RampartVersion.string,
         subcommands: [
             RunCommand.self, LaunchCommand.self, ConvertCommand.self, MeasureCommand.self, ReportCommand.self, CertsCommand.self,
-            IDBlockCommand.self, KDSCommand.self, FirmwareRootCommand.self, DoctorCommand.self,
+            IDBlockCommand.self, KDSCommand.self, FirmwareRootCommand.self, ExploreCommand.self,
+            ReplayCommand.self, ScenariosCommand.self, KnownBugsCommand.self, DoctorCommand.self,
         ])
 
     /// Makes the command; the parser fills it.

@@ -34,6 +34,15 @@ import CPlatform
         self.body = body
         unsafe held = .allocate(capacity: 1)
         unsafe held.initialize(to: cp_held_locks())
+        start()
+    }
+
+    /// Makes the thread ready to run its body from the start.
+    func start() {
+        state = .runnable
+        deadline = nil
+        timedOut = false
+        unsafe held.pointee.count = 0
         unsafe coroutine = cp_coroutine_create(
             { argument in
                 guard let argument = unsafe argument else { preconditionFailure("a coroutine without its thread") }
@@ -48,11 +57,11 @@ import CPlatform
         unsafe held.deallocate()
     }
 
-    /// Gives the stack back, whether the thread has ended or not, and lets go of the body.
-    func releaseStack() {
+    /// Gives the stack back, whether the thread has ended or not, and lets go of the body unless it is to run again.
+    func releaseStack(keepingBody: Bool = false) {
         if let coroutine = unsafe coroutine { unsafe cp_coroutine_destroy(coroutine) }
         unsafe coroutine = nil
-        body = nil
+        if !keepingBody { body = nil }
     }
 
     /// Runs the body; returns who goes on, so that no frame of Swift is alive at the last switch.

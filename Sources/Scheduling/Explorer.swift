@@ -14,20 +14,53 @@ import CPlatform
     public var onSchedulePoint: ((SchedulePoint) -> Void)?
     /// Whether taking a lock out of order fails the run.
     public var checksLockOrder = true
-    /// The picks made so far where more than one thread could run: `Explorer(replaying:)` repeats the run from them.
+    /// Is told who writes, if given.
+    public var changeLog: ChangeLog? { didSet { unsafe hot.pointee.log = unsafe changeLog?.log } }
+    /// Leave the hook out at points up to which the change log has noted nothing new.
+    public var skipsQuietPoints = false
+    /// Whether the threads can be run again: `rewind` starts them over.
+    public var keepsThreads = false
+    /// The picks made so far where more than one thread could run, 0 for the usual thread: `Explorer(replaying:)` repeats the
+    /// run from them.
     public private(set) var trace: [UInt8] = []
     /// The schedule points reached so far.
-    public private(set) var steps = 0
+    public var steps: Int { unsafe hot.pointee.steps }
     /// The time that the threads see.
     public private(set) var virtualTime = HostInstant(nanoseconds: 0)
 
     var threads: [ExploredThread] = []
+    /// What every point touches, in memory of its own: no tracking of accesses, no reference counts.
+    @safe private struct Hot {
+        var steps = 0
+        /// The number of the thread that runs, or -1.
+        var current = -1
+        /// A bit for each thread that can run.
+        var runnable: UInt64 = 0
+        var log: UnsafeMutablePointer<cp_undo_log>?
+        /// The changes that the hook has seen.
+        var seen: UInt64 = .max
+    }
+    private let hot: UnsafeMutablePointer<Hot>
+    /// The coroutine and the held locks of each thread.
+    private let flows: UnsafeMutablePointer<Flow>
+    @safe private struct Flow {
+        var coroutine: UnsafeMutablePointer<cp_coroutine>?
+        var held: UnsafeMutablePointer<cp_held_locks>?
+    }
     /// The number of the thread that runs, or -1.
-    private(set) var currentNumber = -1
-    private var runnable: [UInt8] = []
+    private(set) var currentNumber: Int {
+        get { unsafe hot.pointee.current }
+        set { unsafe hot.pointee.current = newValue }
+    }
+    private var runnable: UInt64 {
+        get { unsafe hot.pointee.runnable }
+        set { unsafe hot.pointee.runnable = newValue }
+    }
     private var strategy: any ScheduleStrategy
     private let maximumSteps: Int
     private var outcome: ExplorationOutcome?
+    /// How many threads there were at the start of the run.
+    private var firstCount = 0
     private var isInHook = false
     private var hookFailure: String?
     private let main: UnsafeMutablePointer<cp_coroutine>
@@ -38,6 +71,10 @@ import CPlatform
         self.maximumSteps = maximumSteps
         unsafe main = .allocate(capacity: 1)
         unsafe main.initialize(to: cp_coroutine())
+        unsafe hot = .allocate(capacity: 1)
+        unsafe hot.initialize(to: Hot())
+        unsafe flows = .allocate(capacity: 64)
+        unsafe flows.initialize(repeating: Flow(), count: 64)
     }
 
     /// Makes an explorer that picks at random, the same way for the same seed.
@@ -50,7 +87,11 @@ import CPlatform
         self.init(strategy: ReplaySchedule(trace), maximumSteps: maximumSteps)
     }
 
-    deinit { unsafe main.deallocate() }
+    deinit {
+        unsafe main.deallocate()
+        unsafe hot.deallocate()
+        unsafe flows.deallocate()
+    }
 
     /// The explorer whose thread is running on this OS thread, if any.
     public static var current: Explorer? {
@@ -62,18 +103,45 @@ import CPlatform
     /// The name of the thread that runs.
     public var currentName: String? { currentNumber < 0 ? nil : threads[currentNumber].name }
 
-    /// Adds a thread, before the run or from one of its threads. At most 255 threads.
+    /// The number of the thread that runs, or that was the last to run; -1 before the first.
+    public var currentThread: Int { currentNumber }
+
+    /// The names of the threads.
+    public var threadNames: [String] { threads.map(\.name) }
+
+    /// Adds a thread, before the run or from one of its threads. At most 64 threads.
     public func spawn(_ name: String, _ body: @escaping () throws -> Void) {
-        precondition(threads.count < 255, "too many explored threads")
+        precondition(threads.count < 64, "too many explored threads")
         let thread = ExploredThread(number: threads.count, name: name, explorer: self, body: body)
         threads.append(thread)
-        runnable.append(UInt8(thread.number))
+        noteFlow(of: thread)
+        runnable |= 1 << UInt64(thread.number)
     }
 
-    /// Runs the threads until all have ended or the run fails. An explorer runs once.
+    /// Starts the threads over for another run, which needs `keepsThreads`. Threads made by threads are forgotten.
+    public func rewind(_ strategy: any ScheduleStrategy) {
+        precondition(keepsThreads && currentNumber >= 0, "threads that were kept")
+        threads.removeLast(threads.count - firstCount)
+        self.strategy = strategy
+        for thread in threads {
+            thread.start()
+            noteFlow(of: thread)
+        }
+        runnable = threads.count == 64 ? ~0 : 1 << UInt64(threads.count) - 1
+        trace.removeAll(keepingCapacity: true)
+        unsafe hot.pointee.steps = 0
+        unsafe hot.pointee.seen = .max
+        virtualTime = HostInstant(nanoseconds: 0)
+        currentNumber = -1
+        outcome = nil
+        hookFailure = nil
+    }
+
+    /// Runs the threads until all have ended or the run fails. An explorer runs once, or once after each `rewind`.
     public func run() -> ExplorationOutcome {
         precondition(outcome == nil && currentNumber < 0, "an explorer runs once")
         precondition(Explorer.current == nil, "an explored thread starts an exploration")
+        firstCount = threads.count
         guard let first = pick(at: nil) else { return .completed }
         var mark = cp_access_mark()
         // SAFETY: the mark stays in place until its end; `self` outlives the threads, which run only inside this call.
@@ -81,6 +149,7 @@ import CPlatform
             unsafe cp_access_mark_begin(mark)
             unsafe cp_set_current_explorer(Unmanaged.passUnretained(self).toOpaque())
             currentNumber = first
+            noteWriter()
             unsafe cp_set_held_locks(threads[first].held)
             unsafe cp_coroutine_switch(main, threads[first].coroutine)
             cp_set_held_locks(nil)
@@ -91,8 +160,8 @@ import CPlatform
                 unsafe cp_access_mark_end_dropping_later(mark)
             }
         }
-        for thread in threads { thread.releaseStack() }
-        onSchedulePoint = nil
+        for thread in threads { thread.releaseStack(keepingBody: keepsThreads) }
+        if !keepsThreads { onSchedulePoint = nil }
         return outcome ?? .completed
     }
 
@@ -111,7 +180,7 @@ import CPlatform
     /// Counts a point, checks what the hook checks, and lets the strategy pick who goes on.
     func reach(_ point: SchedulePoint) {
         countStep()
-        if let hook = onSchedulePoint { runHook(hook, point) }
+        if !isQuiet, let hook = onSchedulePoint { runHook(hook, point) }
         if let next = pick(at: point) { resume(next) }
     }
 
@@ -122,7 +191,7 @@ import CPlatform
         thread.state = state
         thread.deadline = deadline
         thread.timedOut = false
-        runnable.removeAll { $0 == thread.number }
+        runnable &= ~(1 << UInt64(thread.number))
         guard let next = pick(at: nil) else { abandon(.deadlock(situation)) }
         resume(next)
     }
@@ -131,24 +200,24 @@ import CPlatform
     func wake(_ thread: ExploredThread) {
         thread.state = .runnable
         thread.deadline = nil
-        let place = runnable.firstIndex { $0 > thread.number } ?? runnable.endIndex
-        runnable.insert(UInt8(thread.number), at: place)
+        runnable |= 1 << UInt64(thread.number)
     }
 
     /// Takes a thread that has come to its end out of the schedule; returns who goes on.
     func threadEnded(_ thread: ExploredThread, failure: String?) -> UnsafeMutablePointer<cp_coroutine> {
         thread.state = .ended
-        runnable.removeAll { $0 == thread.number }
+        runnable &= ~(1 << UInt64(thread.number))
         if let failure {
             outcome = .failed(failure)
         } else if unsafe thread.held.pointee.count != 0 {
             outcome = .failed("\(thread.name) has ended and holds a lock")
         } else if let next = pick(at: nil), let coroutine = unsafe threads[next].coroutine {
             currentNumber = next
+            noteWriter()
             unsafe cp_set_held_locks(threads[next].held)
             return unsafe coroutine
         } else {
-            outcome = runnable.isEmpty && allEnded ? .completed : .deadlock(situation)
+            outcome = runnable == 0 && allEnded ? .completed : .deadlock(situation)
         }
         return unsafe main
     }
@@ -162,16 +231,35 @@ import CPlatform
 
     private func resume(_ next: Int) {
         guard next != currentNumber else { return }
-        let from = unsafe threads[currentNumber].coroutine
-        let to = unsafe threads[next].coroutine
+        let from = unsafe flows[currentNumber].coroutine
         currentNumber = next
-        unsafe cp_set_held_locks(threads[next].held)
-        unsafe cp_coroutine_switch(from, to)
+        noteWriter()
+        unsafe cp_set_held_locks(flows[next].held)
+        unsafe cp_coroutine_switch(from, flows[next].coroutine)
+    }
+
+    private func noteFlow(of thread: ExploredThread) {
+        unsafe flows[thread.number] = unsafe Flow(coroutine: thread.coroutine, held: thread.held)
     }
 
     private func countStep() {
-        steps += 1
+        unsafe hot.pointee.steps += 1
         if steps > maximumSteps { abandon(.tooManySteps) }
+        noteWriter()
+    }
+
+    private func noteWriter() {
+        guard let log = unsafe hot.pointee.log else { return }
+        unsafe log.pointee.writer = ChangeLog.Writer(thread: currentNumber, step: steps).rawValue
+    }
+
+    /// Whether the hook has nothing new to see.
+    private var isQuiet: Bool {
+        guard skipsQuietPoints, let log = unsafe hot.pointee.log else { return false }
+        let changes = unsafe log.pointee.changes
+        if unsafe hot.pointee.seen == changes { return true }
+        unsafe hot.pointee.seen = changes
+        return false
     }
 
     private func runHook(_ hook: (SchedulePoint) -> Void, _ point: SchedulePoint) {
@@ -180,27 +268,32 @@ import CPlatform
         isInHook = true
         hook(point)
         isInHook = false
-        unsafe cp_set_held_locks(threads[currentNumber].held)
+        unsafe cp_set_held_locks(flows[currentNumber].held)
         unsafe cp_set_current_explorer(Unmanaged.passUnretained(self).toOpaque())
         if let hookFailure { abandon(.failed(hookFailure)) }
     }
 
     /// The thread to run next, or nil if none can. Virtual time moves only when every thread waits.
     private func pick(at point: SchedulePoint?) -> Int? {
-        if runnable.isEmpty, let next = threads.compactMap(\.deadline).min() {
-            virtualTime = max(virtualTime, next)
-            for thread in threads where thread.deadline == next {
-                wake(thread)
-                thread.timedOut = true
-            }
+        if runnable == 0 { wakeNextSleeper() }
+        guard runnable != 0 else { return nil }
+        if runnable & (runnable &- 1) == 0 { return runnable.trailingZeroBitCount }
+        let isCurrent = currentNumber >= 0 && runnable >> UInt64(currentNumber) & 1 == 1
+        let choice = ScheduleChoice(
+            runnable: runnable, current: isCurrent ? currentNumber : -1, point: point, step: steps)
+        var picked = strategy.choose(choice)
+        if picked < 0 || picked > 63 || runnable >> UInt64(picked) & 1 == 0 { picked = choice.usual }
+        trace.append(choice.code(of: picked))
+        return picked
+    }
+
+    private func wakeNextSleeper() {
+        guard let next = threads.compactMap(\.deadline).min() else { return }
+        virtualTime = max(virtualTime, next)
+        for thread in threads where thread.deadline == next {
+            wake(thread)
+            thread.timedOut = true
         }
-        guard let only = runnable.first else { return nil }
-        if runnable.count == 1 { return Int(only) }
-        let place = runnable.firstIndex { $0 == currentNumber }
-        let choice = strategy.choose(among: runnable.count, current: place, at: point)
-        let picked = Int(choice.magnitude % UInt(runnable.count))
-        trace.append(UInt8(picked))
-        return Int(runnable[picked])
     }
 
     private var allEnded: Bool { threads.allSatisfy { if case .ended = $0.state { true } else { false } } }

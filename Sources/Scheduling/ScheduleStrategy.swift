@@ -4,12 +4,8 @@
 public protocol ScheduleStrategy {
     /// Picks one of the threads that can run.
     ///
-    /// - Parameters:
-    ///   - count: how many can run, at least 2; they are in the order in which they were made
-    ///   - current: the place among them of the thread that runs now, or nil if it cannot go on
-    ///   - point: the kind of point, or nil where the running thread waits or has ended
-    /// - Returns: a place among them; it is taken modulo `count`
-    mutating func choose(among count: Int, current: Int?, at point: SchedulePoint?) -> Int
+    /// - Returns: a thread of `choice.runnable`; anything else means the usual one
+    mutating func choose(_ choice: ScheduleChoice) -> Int
 }
 
 /// Picks evenly at random from a seed.
@@ -20,23 +16,24 @@ public struct RandomSchedule: ScheduleStrategy {
     public init(seed: UInt64) { entropy = EntropySource(seed: seed) }
 
     /// Picks any thread that can run.
-    public mutating func choose(among count: Int, current: Int?, at point: SchedulePoint?) -> Int {
-        Int((entropy.next() >> 33) % UInt64(count))
+    public mutating func choose(_ choice: ScheduleChoice) -> Int {
+        let random = (entropy.next() >> 33) &* UInt64(choice.count)
+        return choice.thread(at: Int(random >> 31))
     }
 }
 
-/// Picks as a recorded run did.
-///
-/// Past the end of the record the running thread goes on while it can, then the first that can.
+/// Picks as a recorded run did. Past the end of the record the usual thread goes on.
 public struct ReplaySchedule: ScheduleStrategy {
-    private var choices: ArraySlice<UInt8>
+    private let codes: [UInt8]
+    private var next = 0
 
-    /// Makes a strategy that repeats the choices.
-    public init(_ choices: [UInt8]) { self.choices = choices[...] }
+    /// Makes a strategy that repeats the picks.
+    public init(_ codes: [UInt8]) { self.codes = codes }
 
     /// Picks the recorded thread.
-    public mutating func choose(among count: Int, current: Int?, at point: SchedulePoint?) -> Int {
-        if let choice = choices.popFirst() { return Int(choice) }
-        return current ?? 0
+    public mutating func choose(_ choice: ScheduleChoice) -> Int {
+        guard next < codes.count else { return choice.usual }
+        next += 1
+        return choice.thread(code: codes[next - 1])
     }
 }

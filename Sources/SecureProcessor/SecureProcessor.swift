@@ -4,6 +4,7 @@
 
 public import Machine
 public import SNPArchitecture
+public import Scheduling
 internal import Synchronization
 
 /// The firmware of the AMD Secure Processor.
@@ -23,6 +24,14 @@ public final class SecureProcessor: MailboxFirmware, Sendable {
     /// Runs one command to its end and returns its status.
     public func execute(_ command: FirmwareCommand, buffer: SPA) -> FirmwareStatus {
         firmware.withLock { $0.execute(command, buffer: buffer) }
+    }
+
+    /// The firmware's state as it is now, for putting it back.
+    public func checkpoint() -> Checkpoint {
+        let saved = firmware.withLock { $0 }
+        var checkpoint = Checkpoint()
+        checkpoint.add { [self] in firmware.withLock { $0 = saved } }
+        return checkpoint
     }
 
     /// Gives tests and tools a look at, or a hand in, the firmware's state. Nothing on hardware corresponds to it.

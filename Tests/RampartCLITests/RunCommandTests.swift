@@ -42,7 +42,7 @@ struct RunCommandTests {
             ("halt", "every virtual CPU is halted, and nothing will wake one"),
         ])
     func deaths(_ death: (String, String)) {
-        let outcome = execute("--guest", "misbehave", "--append", death.0)
+        let outcome = execute("--guest", "misbehave", "--append", death.0, "--personality", "strict")
         #expect(outcome.status == .violation, "\(death.0): \(outcome.output)")
         #expect(outcome.output.contains(death.1), "\(death.0): \(outcome.output)")
         #expect(outcome.output.contains("vcpu 0: last exit"))

@@ -67,7 +67,7 @@ struct AbandonedRunTests {
                 schedulePoint(.yield)
                 value += 1
             }
-            let explorer = Explorer(replaying: [0, 1])
+            let explorer = Explorer(replaying: [])
             explorer.spawn("a") { hold(&owner.other) }
             explorer.spawn("b") { hold(&owner.other) }
             _ = explorer.run()

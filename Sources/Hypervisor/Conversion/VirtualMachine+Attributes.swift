@@ -37,7 +37,7 @@ extension VirtualMachine {
         _ range: Range<GFN>, _ attribute: MemoryAttribute, _ counts: inout ConversionCounts
     ) throws(ConversionFailure) {
         schedulePoint(.attributeUpdate)
-        guard !attributes.isUniform(range, attribute) else { return }
+        guard !attributes.isUniform(looked(range), attribute) else { return }
         let parts = parts(of: range)
         let snpASID = kind == .snp ? asid : nil
         if snpASID != nil { try policy.check(self, parts) }

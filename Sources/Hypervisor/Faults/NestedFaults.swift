@@ -31,7 +31,7 @@ extension VirtualMachine {
                 schedulePoint(.yield)
                 continue
             }
-            if outcome == .resume, error.contains(.rmp) { handleRMPFault(gpa.frame) }
+            if outcome == .resume || host.has(.rmpFaultBeforeExit), error.contains(.rmp) { handleRMPFault(gpa.frame) }
             return outcome
         }
     }
@@ -62,6 +62,7 @@ extension VirtualMachine {
             let (outcome, isStale) = faultIn(gfn.address, isPrivate: isPrivate)
             if isStale {
                 try checkAlive()
+                schedulePoint(.yield)
                 continue
             }
             guard outcome == .resume else {
@@ -88,7 +89,7 @@ extension VirtualMachine {
         let (sequence, slot, attribute) = nested.lock.withLock {
             (nested.sequence, self.slot(containing: gfn), attributes.attribute(of: gfn))
         }
-        guard let slot else { return (.mmio(gpa: gpa), false) }
+        guard let slot else { return (isAlive ? .mmio(gpa: gpa) : .failed(.ioError), false) }
         if kind == .snp, isPrivate != (attribute == .private) { return (fault, false) }
         do throws(Errno) {
             let target = isPrivate ? try backPrivate(gfn, slot) : try backShared(gfn, slot)
@@ -150,7 +151,7 @@ extension VirtualMachine {
         guard folio.order >= 9, (gfn.rawValue ^ pfn.rawValue) & 511 == 0 else { return false }
         let head = gfn.aligned(down: .size2M)
         guard head >= slot.frames.lowerBound, head + 512 <= slot.frames.upperBound else { return false }
-        return nested.lock.withLock { attributes.isUniform(head..<(head + 512), .private) }
+        return nested.lock.withLock { attributes.isUniform(looked(head..<(head + 512)), .private) }
     }
 
     /// Maps a page unless an invalidation of it is under way or has been since the sequence was read.
@@ -159,7 +160,8 @@ extension VirtualMachine {
         return try nested.lock.withLock { () throws(Errno) in
             let size = target.1.rmpSize
             let head = gfn.aligned(down: size)
-            guard !nested.isStale(head..<(head + size.pageCount), since: sequence) else { return false }
+            let isStale = nested.isStale(head..<(head + size.pageCount), since: sequence)
+            guard !isStale || host.has(.staleFaultMaps) else { return false }
             try nested.map(head, target.0.aligned(down: size), target.1)
             return true
         }

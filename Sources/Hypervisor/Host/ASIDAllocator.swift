@@ -9,11 +9,15 @@ internal import Scheduling
 public final class ASIDAllocator: @unchecked Sendable {
     private let lock = Lock(.asids)
     private let limit: UInt32
+    private let defects: KnownDefects
     private var used: Set<UInt32> = []
     private var dirty: Set<UInt32> = []
 
     /// Makes an allocator over 1 to `limit` - 1.
-    public init(limit: UInt32) { self.limit = limit }
+    public init(limit: UInt32, defects: KnownDefects = []) {
+        self.limit = limit
+        self.defects = defects
+    }
 
     /// Takes an ASID. When only dirty ones are left, `flush` must write back and flush, and they become usable.
     ///
@@ -28,6 +32,13 @@ public final class ASIDAllocator: @unchecked Sendable {
         }
     }
 
+    func checkpoint() -> Checkpoint {
+        let saved = (used, dirty)
+        var checkpoint = Checkpoint()
+        checkpoint.add { [self] in (used, dirty) = saved }
+        return checkpoint
+    }
+
     private func firstFree() -> ASID? {
         for number in 1..<max(limit, 1) where !used.contains(number) && !dirty.contains(number) {
             used.insert(number)
@@ -40,7 +51,7 @@ public final class ASIDAllocator: @unchecked Sendable {
     public func free(_ asid: ASID) {
         lock.withLock {
             used.remove(asid.rawValue)
-            dirty.insert(asid.rawValue)
+            if !defects.has(.dirtyASIDReused) { dirty.insert(asid.rawValue) }
         }
     }
 }

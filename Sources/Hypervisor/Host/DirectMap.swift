@@ -81,6 +81,16 @@ public final class DirectMap: @unchecked Sendable {
             && table.collapse(pfn, to: .level1G)
     }
 
+    func checkpoint() -> Checkpoint {
+        let saved = (smallRegions, claims, table.table.tablePageCount)
+        var checkpoint = Checkpoint()
+        checkpoint.add { [self] in
+            (smallRegions, claims) = (saved.0, saved.1)
+            table.table.restoreCount(saved.2)
+        }
+        return checkpoint
+    }
+
     /// The level at which a frame is mapped.
     public func level(of pfn: PFN) -> PageLevel? { lock.withLock { table.level(of: pfn) } }
 }

@@ -16,8 +16,14 @@ extension Host {
             core.syscfg |= CoreRegisters.SYSCFG.mfdm
             core.syscfg |= CoreRegisters.SYSCFG.snpEnable | CoreRegisters.SYSCFG.vmplEnable
         }
+        if has(.lateCoreWithoutSNP) { machine.cores.update(0) { $0.syscfg &= ~CoreRegisters.SYSCFG.snpEnable } }
         machine.cores.writeBackAndInvalidate()
-        try firmware.send(InitExBuffer(initializeRMP: rebuildRMP))
+        do throws(FirmwareError) {
+            try firmware.send(InitExBuffer(initializeRMP: rebuildRMP))
+        } catch {
+            if !has(.initFailureIgnored) { throw error }
+            return
+        }
         try flushASIDs()
     }
 
@@ -26,7 +32,7 @@ extension Host {
     /// - Throws: what firmware refused
     public func shutdownSNP() throws(FirmwareError) {
         do throws(FirmwareError) { try sendShutdown() } catch {
-            guard error == .status(.dfFlushRequired) else { throw error }
+            guard error == .status(.dfFlushRequired), !has(.shutdownNotRetried) else { throw error }
             try flushASIDs()
             try sendShutdown()
         }

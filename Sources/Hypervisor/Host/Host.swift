@@ -22,21 +22,28 @@ public final class Host: Sendable {
     /// ASIDs of SEV-ES and SNP guests.
     public let asids: ASIDAllocator
 
+    /// What is broken on purpose; nothing, but for explorers.
+    let defects: KnownDefects
+
     /// Boots a host on a machine: direct map built, SNP off. `initializeSNP` turns SNP on.
     ///
     /// - Throws: ENOMEM when DRAM is too small for the direct map's tables
-    public init(machine: Machine) throws(Errno) {
+    public init(machine: Machine, defects: KnownDefects = []) throws(Errno) {
         self.machine = machine
+        self.defects = defects
         // The RMP and what shares its 2 MiB regions is never handed out: a neighbour could not become a 2 MiB page.
         let table = machine.rmp.tableFrames
         let usable = PFN(512)..<table.lowerBound.aligned(down: .size2M)
         allocator = HostPageAllocator(frames: usable, excluding: MachineConfiguration.hyperTransportFrames)
-        rmp = HostRMP(machine.rmp)
+        rmp = HostRMP(machine.rmp, defects: defects)
         leaked = LeakedPages()
         directMap = try DirectMap(machine: machine, allocator: allocator)
         firmware = try FirmwareDriver(
-            machine: machine, allocator: allocator, rmp: rmp, leaked: leaked, directMap: directMap)
-        asids = ASIDAllocator(limit: min(machine.configuration.minimumSEVASID, machine.configuration.asidCount + 1))
+            machine: machine, allocator: allocator, rmp: rmp, leaked: leaked, directMap: directMap,
+            defects: defects)
+        asids = ASIDAllocator(
+            limit: min(machine.configuration.minimumSEVASID, machine.configuration.asidCount + 1),
+            defects: defects)
     }
 
     /// The kernel's and user processes' accesses, through the direct map.

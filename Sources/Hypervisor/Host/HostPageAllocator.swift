@@ -65,6 +65,7 @@ public final class HostPageAllocator: @unchecked Sendable {
     public func allocate(order: UInt8) -> FrameBlock? {
         precondition(Self.orders.contains(order), "an order the allocator serves")
         return lock.withLock {
+            noteChange()
             let block: FrameBlock?
             switch order {
             case 18: block = takeGigabyte()
@@ -80,6 +81,7 @@ public final class HostPageAllocator: @unchecked Sendable {
     /// Takes back a block, or part of one: `order` may be smaller than it was given out with.
     public func free(_ pfn: PFN, order: UInt8) {
         lock.withLock {
+            noteChange()
             freeCount += 1 << UInt64(order)
             let chunk = Int(pfn.rawValue >> 9)
             if order >= 9 {
@@ -96,6 +98,26 @@ public final class HostPageAllocator: @unchecked Sendable {
                 partial[chunk] = frames
             }
         }
+    }
+
+    func checkpoint() -> Checkpoint {
+        let saved = (freeChunks, partial, candidates, freshFrom, searchFrom, freeCount)
+        var checkpoint = Checkpoint()
+        checkpoint.add { [self] in (freeChunks, partial, candidates, freshFrom, searchFrom, freeCount) = saved }
+        return checkpoint
+    }
+
+    /// Which frames are free, as a number.
+    func combine(into hasher: inout StateHasher) {
+        hasher.combine(freeCount)
+        for word in freeChunks { hasher.combine(word) }
+        var sum: UInt64 = 0
+        for (chunk, frames) in partial {
+            var own = StateHasher(UInt64(chunk))
+            frames.combine(into: &own)
+            sum &+= own.value
+        }
+        hasher.combine(sum)
     }
 
     /// Whether the frame is free, for the invariants.
@@ -200,6 +222,8 @@ struct FreeFrames {
         words = InlineArray(repeating: allFree ? ~0 : 0)
         count = allFree ? 512 : 0
     }
+
+    func combine(into hasher: inout StateHasher) { for index in 0..<8 { hasher.combine(words[index]) } }
 
     var isEmpty: Bool { count == 0 }
     var isFull: Bool { count == 512 }

@@ -2,6 +2,7 @@
 
 public import Machine
 public import SNPArchitecture
+internal import Scheduling
 internal import Synchronization
 
 /// How many RMP instructions ran, and how they fared.
@@ -59,12 +60,23 @@ public final class HostRMP: Sendable {
 
     private let table: ReverseMapTable
     private let totals = Mutex(RMPCounts())
+    private let defects: KnownDefects
 
     /// Makes helpers over a table.
-    public init(_ table: ReverseMapTable) { self.table = table }
+    public init(_ table: ReverseMapTable, defects: KnownDefects = []) {
+        self.table = table
+        self.defects = defects
+    }
 
     /// All instructions so far.
     public var counts: RMPCounts { totals.withLock { $0 } }
+
+    func checkpoint() -> Checkpoint {
+        let saved = counts
+        var checkpoint = Checkpoint()
+        checkpoint.add { [self] in totals.withLock { $0 = saved } }
+        return checkpoint
+    }
 
     /// Adds a batch's counts to the totals.
     func record(_ counts: RMPCounts) { totals.withLock { $0 += counts } }
@@ -157,7 +169,7 @@ public final class HostRMP: Sendable {
             } catch {
                 last = error
                 if let entry = lookup(head), !entry.assigned || entry.pageSize == .size4K { return }
-                guard error == .failInUse else { break }
+                guard error == .failInUse, !defects.has(.psmashNotRetried) else { break }
             }
         }
         counts.failures &+= 1

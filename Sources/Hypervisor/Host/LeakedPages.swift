@@ -23,7 +23,17 @@ public final class LeakedPages: @unchecked Sendable {
 
     /// Takes frames out of circulation for ever.
     public func leak(_ frames: Range<PFN>, reason: String) {
-        lock.withLock { leaks.append(Leak(frames: frames, reason: reason)) }
+        lock.withLock {
+            noteChange()
+            leaks.append(Leak(frames: frames, reason: reason))
+        }
+    }
+
+    func checkpoint() -> Checkpoint {
+        let saved = leaks
+        var checkpoint = Checkpoint()
+        checkpoint.add { [self] in leaks = saved }
+        return checkpoint
     }
 
     /// The leaks so far, without the lock: for the invariants.

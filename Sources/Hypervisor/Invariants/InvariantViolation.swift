@@ -3,6 +3,7 @@
 // The checks take no locks, so that an explorer can run them at any schedule point; on real threads call them at rest.
 
 internal import Machine
+public import SNPArchitecture
 
 /// A broken invariant, in words.
 public struct InvariantViolation: Hashable, Sendable, CustomStringConvertible {
@@ -10,6 +11,8 @@ public struct InvariantViolation: Hashable, Sendable, CustomStringConvertible {
     public var number: Int
     /// What is wrong, where.
     public var text: String
+    /// The frame that it is about, if it is about one.
+    public var pfn: PFN?
 
     /// The number and the words.
     public var description: String { "invariant \(number): \(text)" }
@@ -21,9 +24,9 @@ struct Findings {
     let limit: Int
     var isFull: Bool { violations.count >= limit }
 
-    mutating func add(_ number: Int, _ text: @autoclosure () -> String) {
+    mutating func add(_ number: Int, _ text: @autoclosure () -> String, about pfn: PFN? = nil) {
         guard !isFull else { return }
-        violations.append(InvariantViolation(number: number, text: text()))
+        violations.append(InvariantViolation(number: number, text: text(), pfn: pfn))
     }
 }
 

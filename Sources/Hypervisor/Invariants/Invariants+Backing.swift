@@ -32,7 +32,9 @@ extension VirtualMachine {
         let mustBeAssigned = policy.isEager && attribute == .private && isBackedFirst
         if !head.assigned, head.subpageCount == 0 {
             if mustBeAssigned {
-                findings.add(7, "\(extent.gfn) (\(extent.count) pages) is private and its frames are not assigned")
+                findings.add(
+                    7, "\(extent.gfn) (\(extent.count) pages) is private and its frames are not assigned",
+                    about: extent.pfn)
             }
             return
         }
@@ -44,11 +46,15 @@ extension VirtualMachine {
             let pfn = extent.pfn + offset
             guard let entry = rmp.effectiveEntry(pfn) else { return }
             if entry.assigned, entry.asid != asid || entry.gfn != gfn {
-                findings.add(7, "guest frame \(gfn) has frame \(pfn), assigned to ASID \(entry.asid) at \(entry.gfn)")
+                findings.add(
+                    7, "guest frame \(gfn) has frame \(pfn), assigned to ASID \(entry.asid) at \(entry.gfn)", about: pfn
+                )
             } else if mustBeAssigned, !entry.assigned {
-                findings.add(7, "guest frame \(gfn) is private and its frame \(pfn) is not assigned")
+                findings.add(7, "guest frame \(gfn) is private and its frame \(pfn) is not assigned", about: pfn)
             } else if policy.isEager, attribute == .shared, entry.assigned {
-                findings.add(7, "guest frame \(gfn) is shared and its frame \(pfn) is assigned to ASID \(entry.asid)")
+                findings.add(
+                    7, "guest frame \(gfn) is shared and its frame \(pfn) is assigned to ASID \(entry.asid)", about: pfn
+                )
             }
             offset += step
         }

@@ -16,7 +16,8 @@ extension VirtualMachine {
                 return
             }
             if host.allocator.isFreeUnlocked(mapping.pfn) {
-                return findings.add(3, "guest frame \(gfn) maps frame \(mapping.pfn), which is free")
+                return findings.add(
+                    3, "guest frame \(gfn) maps frame \(mapping.pfn), which is free", about: mapping.pfn)
             }
             if kind == .snp, isPrivateFrame(mapping.pfn, gfn) {
                 checkPrivate(gfn, mapping, moment, &findings)
@@ -36,14 +37,18 @@ extension VirtualMachine {
         _ gfn: GFN, _ mapping: PageMapping, _ moment: InvariantMoment, _ findings: inout Findings
     ) {
         guard let entry = host.machine.rmp.effectiveEntry(mapping.pfn), entry.assigned else {
-            return findings.add(1, "guest frame \(gfn) maps private frame \(mapping.pfn), which is not assigned")
+            return findings.add(
+                1, "guest frame \(gfn) maps private frame \(mapping.pfn), which is not assigned", about: mapping.pfn)
         }
         if entry.asid != asid || entry.gfn != gfn {
             findings.add(
-                1, "guest frame \(gfn) maps frame \(mapping.pfn), assigned to ASID \(entry.asid) at \(entry.gfn)")
+                1, "guest frame \(gfn) maps frame \(mapping.pfn), assigned to ASID \(entry.asid) at \(entry.gfn)",
+                about: mapping.pfn)
         }
         if moment == .atRest, mapping.level > .level4K, entry.pageSize == .size4K {
-            findings.add(1, "guest frame \(gfn) is mapped \(mapping.level) and frame \(mapping.pfn) is 4K in the RMP")
+            findings.add(
+                1, "guest frame \(gfn) is mapped \(mapping.level) and frame \(mapping.pfn) is 4K in the RMP",
+                about: mapping.pfn)
         }
     }
 
@@ -51,7 +56,8 @@ extension VirtualMachine {
         for offset in 0..<mapping.level.pageCount {
             if host.machine.rmp.effectiveEntry(mapping.pfn + offset)?.assigned == true {
                 return findings.add(
-                    2, "guest frame \(gfn + offset) shares frame \(mapping.pfn + offset), which is assigned")
+                    2, "guest frame \(gfn + offset) shares frame \(mapping.pfn + offset), which is assigned",
+                    about: mapping.pfn + offset)
             }
         }
     }

@@ -9,10 +9,15 @@ extension Host {
     func checkOwnership(_ machines: [VirtualMachine], _ moment: InvariantMoment, _ findings: inout Findings) {
         guard var owned = OwnedFrames(count: machine.memory.frameCount) else { return }
         for machine in machines { machine.claimFrames(&owned, &findings) }
+        guard var lost = leaked.unlocked.isEmpty ? OwnedFrames(count: 1) : OwnedFrames(count: machine.memory.frameCount)
+        else { return }
         for leak in leaked.unlocked {
             for pfn in leak.frames {
-                if owned.contains(pfn) { findings.add(5, "frame \(pfn) has leaked and is in use") }
-                if allocator.isFreeUnlocked(pfn) { findings.add(5, "frame \(pfn) has leaked and is free") }
+                if !lost.insert(pfn, 1) {
+                    findings.add(5, "frame \(pfn) has leaked and is on the list of leaked pages twice", about: pfn)
+                }
+                if owned.contains(pfn) { findings.add(5, "frame \(pfn) has leaked and is in use", about: pfn) }
+                if allocator.isFreeUnlocked(pfn) { findings.add(5, "frame \(pfn) has leaked and is free", about: pfn) }
             }
         }
         // A half-done call may have freed a frame in one place and not yet in the other.
@@ -24,7 +29,7 @@ extension Host {
             guard head.assigned || head.subpageCount > 0 || head.immutable else { return }
             for pfn in run {
                 guard let entry = machine.rmp.effectiveEntry(pfn), entry.assigned || entry.immutable else { continue }
-                findings.add(4, "frame \(pfn) is free and in state \(entry.state), ASID \(entry.asid)")
+                findings.add(4, "frame \(pfn) is free and in state \(entry.state), ASID \(entry.asid)", about: pfn)
             }
         }
     }
@@ -53,7 +58,7 @@ extension VirtualMachine {
     private func claim(
         _ pfn: PFN, _ count: UInt64, _ what: String, _ owned: inout OwnedFrames, _ findings: inout Findings
     ) {
-        if !owned.insert(pfn, count) { findings.add(3, "frame \(pfn) is \(what), and somebody else's too") }
+        if !owned.insert(pfn, count) { findings.add(3, "frame \(pfn) is \(what), and somebody else's too", about: pfn) }
     }
 }
 

@@ -29,6 +29,7 @@ public final class FirmwareDriver: @unchecked Sendable {
     private let rmp: HostRMP
     private let leaked: LeakedPages
     private let directMap: DirectMap
+    private let defects: KnownDefects
     private let lock = Lock(.mailbox)
     private var isDead = false
     private var timeout: UInt64 = defaultTimeout
@@ -36,9 +37,11 @@ public final class FirmwareDriver: @unchecked Sendable {
     /// The page that holds command buffers: ordinary host memory, since firmware only reads it.
     private let commandPage: PFN
 
-    init(machine: Machine, allocator: HostPageAllocator, rmp: HostRMP, leaked: LeakedPages, directMap: DirectMap)
-        throws(Errno)
-    {
+    init(
+        machine: Machine, allocator: HostPageAllocator, rmp: HostRMP, leaked: LeakedPages, directMap: DirectMap,
+        defects: KnownDefects
+    ) throws(Errno) {
+        self.defects = defects
         guard let commandPage = allocator.allocate(order: 0)?.pfn else { throw .noMemory }
         self.commandPage = commandPage
         self.machine = machine
@@ -54,12 +57,14 @@ public final class FirmwareDriver: @unchecked Sendable {
     ///
     /// - Throws: `.dead`, `.noMemory`, `.status` (anything but success)
     public func send(_ command: FirmwareCommand, _ buffer: [UInt8] = []) throws(FirmwareError) {
-        try lock.withLock { () throws(FirmwareError) in
+        let isFilledEarly = defects.has(.commandBufferShared) && !buffer.isEmpty
+        if isFilledEarly { try? access.store(buffer, at: commandPage.address) }
+        return try lock.withLock { () throws(FirmwareError) in
             guard !isDead else { throw .dead }
             var address = SPA(0)
             if !buffer.isEmpty {
                 address = commandPage.address
-                do { try access.store(buffer, at: address) } catch { throw .noMemory }
+                if !isFilledEarly { do { try access.store(buffer, at: address) } catch { throw .noMemory } }
             }
             sentCommands += 1
             machine.mailbox.writeAddress(address)
@@ -72,8 +77,11 @@ public final class FirmwareDriver: @unchecked Sendable {
                 isDead = true
                 throw .dead
             }
-            let status = FirmwareStatus(rawValue: UInt16(truncatingIfNeeded: response))
-            guard status == .success else { throw .status(status) }
+            let status = decode(UInt16(truncatingIfNeeded: response))
+            guard status == .success else {
+                if defects.has(.commandStaysActive) { isDead = true }
+                throw .status(status)
+            }
         }
     }
 
@@ -89,6 +97,18 @@ public final class FirmwareDriver: @unchecked Sendable {
             machine.mailbox.reset()
             isDead = false
         }
+    }
+
+    private func decode(_ raw: UInt16) -> FirmwareStatus {
+        let isShifted = defects.has(.statusNumbersShifted) && (0x19...0x20).contains(raw)
+        return FirmwareStatus(rawValue: isShifted ? raw + 0xf : raw)
+    }
+
+    func checkpoint() -> Checkpoint {
+        let saved = (isDead, timeout, sentCommands)
+        var checkpoint = Checkpoint()
+        checkpoint.add { [self] in (isDead, timeout, sentCommands) = saved }
+        return checkpoint
     }
 
     /// How many commands have been sent.
@@ -116,7 +136,7 @@ public final class FirmwareDriver: @unchecked Sendable {
             try rmp.makeFirmware(pfn)
             return pfn
         } catch {
-            giveBack(pfn)
+            if !defects.has(.refusedPageLost) { giveBack(pfn) }
             throw .pageState(error)
         }
     }
@@ -124,7 +144,7 @@ public final class FirmwareDriver: @unchecked Sendable {
     /// Takes a cleared frame that is not 2 MiB aligned. The direct map keeps it small until `releaseClaim`.
     func allocateUnalignedFrame() -> PFN? {
         guard var block = allocator.allocate(order: 0) else { return nil }
-        if block.pfn.isAligned(to: .size2M) {
+        if block.pfn.isAligned(to: .size2M), !defects.has(.alignedFirmwarePages) {
             let aligned = block
             let second = allocator.allocate(order: 0)
             allocator.free(aligned.pfn, order: 0)

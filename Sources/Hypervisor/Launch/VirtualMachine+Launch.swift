@@ -38,8 +38,9 @@ extension VirtualMachine {
         id: UInt32, initialState: VMSA, processor: (any GuestProcessor)? = nil
     ) throws(Errno) -> VirtualCPU {
         try checkAlive()
+        let wasOpen = host.has(.virtualCPUDuringFinish) && !isLaunched
         return try slotsLock.withLock { () throws(Errno) in
-            guard !launch.isFinished else { throw .invalidArgument }
+            guard !launch.isFinished || wasOpen else { throw .invalidArgument }
             guard !virtualCPUs.contains(where: { $0.id == id }) else { throw .exists }
             let cpu = VirtualCPU(id: id, initialState: initialState, of: self)
             // Nobody else knows the virtual CPU yet.

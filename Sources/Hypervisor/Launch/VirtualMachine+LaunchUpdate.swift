@@ -50,7 +50,9 @@ extension VirtualMachine {
         guard let context = launch.context, let asid = launch.asid, !launch.isFinished, request.flags == 0 else {
             throw SEVCommandError(.invalidArgument)
         }
-        guard request.byteCount > 0, request.byteCount & 0xfff == 0, request.byteCount <= 1 << 48 else {
+        guard request.byteCount > 0 || host.has(.emptyLaunchUpdate), request.byteCount & 0xfff == 0,
+            request.byteCount <= 1 << 48
+        else {
             throw SEVCommandError(.invalidArgument)
         }
         let types: [PageType] = [.normal, .zero, .unmeasured, .secrets, .cpuid]
@@ -96,7 +98,8 @@ extension VirtualMachine {
         _ gfn: GFN, _ slot: MemorySlot, _ file: GuestMemory, _ request: inout LaunchUpdateRequest, _ context: PFN,
         _ asid: ASID
     ) throws(SEVCommandError) {
-        guard nested.lock.withLock({ attributes.attribute(of: gfn) }) == .private else {
+        let attribute = nested.lock.withLock { attributes.attribute(of: gfn) }
+        guard attribute == .private || host.has(.launchesSharedPages) else {
             throw SEVCommandError(.invalidArgument)
         }
         let pfn: PFN
@@ -129,7 +132,8 @@ extension VirtualMachine {
         }
         do throws(Errno) {
             counts.directMapSplits &+= try host.directMap.claimSmallPages(around: pfn)
-            defer { counts.directMapCollapses &+= host.directMap.release(around: pfn, host.rmp) }
+            var keepsMapping = host.has(.mappingKeptAfterFailure)
+            defer { if !keepsMapping { counts.directMapCollapses &+= host.directMap.release(around: pfn, host.rmp) } }
             do throws(RMPStatus) {
                 if entry.assigned, entry.pageSize == .size2M { try host.rmp.smash(pfn, counts: &counts.rmp) }
                 if entry.assigned { try host.rmp.makeShared(pfn, .size4K, counts: &counts.rmp) }
@@ -138,6 +142,7 @@ extension VirtualMachine {
             do throws(RMPStatus) {
                 try host.rmp.makePrivate(pfn, .size4K, gfn: gfn, asid: asid, immutable: true, counts: &counts.rmp)
             } catch { throw .ioError }
+            keepsMapping = false
         } catch { throw SEVCommandError(error) }
     }
 

@@ -29,6 +29,13 @@ public final class GuestMemory: @unchecked Sendable {
         folios = try Folios(pageCount: byteCount >> 12)
     }
 
+    func checkpoint() -> Checkpoint {
+        let saved = (bindings, leavesPagesToFaults)
+        var checkpoint = Checkpoint()
+        checkpoint.add { [self] in (bindings, leavesPagesToFaults) = saved }
+        return checkpoint
+    }
+
     /// The number of pages.
     public var pageCount: UInt64 { byteCount >> 12 }
 }
@@ -69,6 +76,7 @@ extension VirtualMachine {
                     index = folio.index + folio.pageCount
                 } else {
                     let folio = try allocateFolio(file, at: index)
+                    if host.has(.preparedAtAllocation) { prepareAtAllocation(file, folio) }
                     index = folio.index + folio.pageCount
                 }
             }

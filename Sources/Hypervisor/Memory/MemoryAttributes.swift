@@ -4,6 +4,7 @@
 // only the nodes on its two edges, so it costs O(log n), and memory follows the number of ranges, not of pages.
 
 public import SNPArchitecture
+internal import Scheduling
 
 /// The attribute that user space gives to a guest page. Pages have `shared` until told otherwise.
 public enum MemoryAttribute: UInt8, Hashable, Sendable {
@@ -65,6 +66,7 @@ public final class MemoryAttributes {
     public func set(_ range: Range<GFN>, to attribute: MemoryAttribute) {
         guard !range.isEmpty else { return }
         precondition(range.upperBound.rawValue <= 1 << UInt64(Self.frameBits), "guest frame number")
+        noteChange()
         set(0, Self.topLevel, range.lowerBound.rawValue, range.upperBound.rawValue - 1, attribute)
     }
 
@@ -82,6 +84,26 @@ public final class MemoryAttributes {
             }
         }
         return runs
+    }
+
+    func checkpoint() -> Checkpoint {
+        let saved = (nodes, freeNodes, links, freeLinks)
+        var checkpoint = Checkpoint()
+        checkpoint.add { [self] in (nodes, freeNodes, links, freeLinks) = saved }
+        return checkpoint
+    }
+
+    /// The attributes, as a number.
+    func combine(into hasher: inout StateHasher) { combine(0, into: &hasher) }
+
+    private func combine(_ node: Int, into hasher: inout StateHasher) {
+        hasher.combine(nodes[node].allPrivate)
+        hasher.combine(nodes[node].mixed)
+        var mixed = nodes[node].mixed
+        while mixed != 0 {
+            combine(Int(links[nodes[node].links + mixed.trailingZeroBitCount]), into: &hasher)
+            mixed &= mixed - 1
+        }
     }
 
     // MARK: Recursion. Bounds are inclusive; `low` and `high` are relative to the node's first frame.

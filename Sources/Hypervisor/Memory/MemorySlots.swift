@@ -145,7 +145,7 @@ extension VirtualMachine {
     private func delete(_ slot: MemorySlot) {
         beginInvalidation(slot.frames)
         nested.lock.withLock { slots.removeAll { $0 === slot } }
-        backing.withLock { slot.guestMemory?.bindings.removeAll { $0 === slot } }
+        if !host.has(.staleBinding) { backing.withLock { slot.guestMemory?.bindings.removeAll { $0 === slot } } }
         endInvalidation(slot.frames)
         slot.userMemory.unbind(slot)
     }

@@ -32,6 +32,7 @@ public final class NestedTables: @unchecked Sendable {
 
     /// Begins an invalidation: until it ends no fault maps any of the frames. Returns how many leaf entries were removed.
     func begin(_ frames: Range<GFN>) -> UInt64 {
+        noteChange()
         active += 1
         activeFrames =
             activeFrames.map {
@@ -51,6 +52,7 @@ public final class NestedTables: @unchecked Sendable {
     func noteFlush(of count: UInt64) { flushedZapCount = max(flushedZapCount, count) }
 
     func end() {
+        noteChange()
         active -= 1
         sequence &+= 1
         if active == 0 { activeFrames = nil }
@@ -93,6 +95,24 @@ public final class NestedTables: @unchecked Sendable {
         guard !isDestroyed else { throw .ioError }
         hasDevicePages = true
         try map(gfn, Self.deviceFrame, .level4K)
+    }
+
+    func checkpoint() -> Checkpoint {
+        let saved = (sequence, active, activeFrames, zapCount, flushedZapCount, isDestroyed, hasDevicePages)
+        let tableCount = table.table.tablePageCount
+        var checkpoint = Checkpoint()
+        checkpoint.add { [self] in
+            (sequence, active, activeFrames, zapCount, flushedZapCount, isDestroyed, hasDevicePages) = saved
+            table.table.restoreCount(tableCount)
+        }
+        return checkpoint
+    }
+
+    /// The brackets, as a number. The tables are in the machine's memory.
+    func combine(into hasher: inout StateHasher) {
+        hasher.combine(sequence << 8 | UInt64(active))
+        hasher.combine(zapCount &- flushedZapCount)
+        hasher.combine(activeFrames.map { $0.lowerBound.rawValue << 20 ^ $0.upperBound.rawValue } ?? 0)
     }
 
     /// How a frame is mapped, or nil. For tools and tests; takes the lock.

@@ -75,6 +75,13 @@ public final class UserMemory: @unchecked Sendable {
     /// Forgets a slot that faults can find no more.
     func unbind(_ slot: MemorySlot) { lock.withLock { bindings.removeAll { $0.slot === slot } } }
 
+    func checkpoint() -> Checkpoint {
+        let saved = bindings
+        var checkpoint = Checkpoint()
+        checkpoint.add { [self] in bindings = saved }
+        return checkpoint
+    }
+
     /// Copies the VMM's bytes in, as a store of the VMM does.
     ///
     /// - Throws: EFAULT (past the end, or the RMP refuses the write), ENOMEM

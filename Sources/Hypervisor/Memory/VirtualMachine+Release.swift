@@ -51,6 +51,7 @@ extension VirtualMachine {
             counts.directMapSplits &+= splits
             defer { counts.directMapCollapses &+= host.directMap.release(around: pfn, host.rmp) }
             do { try host.rmp.smash(pfn, counts: &counts.rmp) } catch {
+                if host.has(.smashFailureIgnored) { return true }
                 leak(pfn, .size4K, "PSMASH: \(error.name)")
                 return false
             }
@@ -68,6 +69,7 @@ extension VirtualMachine {
             counts.madeShared &+= size.pageCount
             return true
         } catch {
+            if host.has(.lostPageFreed) { return true }
             leak(pfn, size, "\(error)")
             return false
         }
@@ -75,6 +77,7 @@ extension VirtualMachine {
 
     private func leak(_ pfn: PFN, _ size: PageSize, _ reason: String) {
         host.leaked.leak(pfn..<(pfn + size.pageCount), reason: "a freed page did not come back: \(reason)")
+        if host.has(.tailPagesLeaked), size == .size2M { host.leaked.leak((pfn + 1)..<(pfn + 512), reason: reason) }
         kill("page \(pfn) could not be taken back: \(reason)")
     }
 }

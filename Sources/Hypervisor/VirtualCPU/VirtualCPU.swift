@@ -67,6 +67,21 @@ public final class VirtualCPU: @unchecked Sendable {
         lock.withLock { thread = HardwareThread(processor, interrupt: interrupt) }
     }
 
+    /// The state outside guest memory, for putting it back. What a processor of its own keeps is not part of it.
+    func checkpoint() -> Checkpoint {
+        let frames = (vmsaFrame, enteredVMSA)
+        let kept = (state, vmsaSource, ghcb, ghcbState, sipiHasCome, eventInjection, tlbControl, completion)
+        let (asked, reply) = (requests.withLock { $0 }, pendingReply.withLock { $0 })
+        var checkpoint = Checkpoint()
+        checkpoint.add { [self] in
+            (vmsaFrame, enteredVMSA) = frames
+            (state, vmsaSource, ghcb, ghcbState, sipiHasCome, eventInjection, tlbControl, completion) = kept
+            requests.withLock { $0 = asked }
+            pendingReply.withLock { $0 = reply }
+        }
+        return checkpoint
+    }
+
     // MARK: User space's side
 
     /// Fills in the reply to the last exit, as a VMM does in `kvm_run` before the next run. An exit that needs none, or a

@@ -6,6 +6,7 @@
 internal import Crypto
 internal import CryptoExtras
 public import SNPArchitecture
+internal import Scheduling
 internal import Synchronization
 
 /// Names a key once installed. Numbers are never reused, so a frame stored under a retired key stays unreadable.
@@ -37,6 +38,15 @@ public final class MemoryEncryption: Sendable {
     public init(tweakKey: [UInt8]) {
         precondition(tweakKey.count == 16, "AES-128")
         self.tweakKey = tweakKey
+    }
+
+    func checkpoint() -> Checkpoint {
+        let saved = keys.withLock { $0 }
+        var checkpoint = Checkpoint()
+        checkpoint.add { [self] in
+            keys.withLock { if $0.material.count != saved.material.count || $0.byASID != saved.byASID { $0 = saved } }
+        }
+        return checkpoint
     }
 
     /// Installs a guest's 16-byte key for an ASID and returns its name.

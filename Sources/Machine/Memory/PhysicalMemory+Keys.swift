@@ -14,12 +14,15 @@ extension PhysicalMemory {
     /// Declares that the bytes now in the frame are the plaintext under `key`.
     @inlinable public func setKey(_ key: KeyID, of pfn: PFN) {
         precondition(contains(pfn), "outside DRAM")
+        unsafe cp_undo_note_hidden(tags + Int(pfn.rawValue) << 2)
         unsafe cp_store_relaxed_u32(tags + Int(pfn.rawValue) << 2, key.rawValue)
     }
 
     /// Fills a frame with zeros under a key.
     public func zero(_ pfn: PFN, key: KeyID = .plain) {
+        unsafe cp_undo_begin_bytes(pointer(pfn.address), 4096)
         unsafe pointer(pfn.address).initializeMemory(as: UInt8.self, repeating: 0, count: 4096)
+        unsafe cp_undo_end_bytes(pointer(pfn.address), 4096)
         setKey(key, of: pfn)
     }
 
@@ -50,6 +53,7 @@ extension PhysicalMemory {
             if stored != key {
                 if count < 4096 {
                     let page = seen(pfn, stored: stored, under: key)
+                    unsafe cp_undo_begin_bytes(pointer(pfn.address), 4096)
                     unsafe page.withUnsafeBytes {
                         unsafe pointer(pfn.address).copyMemory(from: $0.baseAddress.unsafelyUnwrapped, byteCount: 4096)
                     }
@@ -58,6 +62,7 @@ extension PhysicalMemory {
             }
             let source = unsafe UnsafeRawBufferPointer(rebasing: buffer[offset..<offset + count])
             let target = unsafe pointer(pfn.address) + pageOffset
+            unsafe cp_undo_begin_bytes(target, count)
             unsafe UnsafeMutableRawBufferPointer(start: target, count: count).copyMemory(from: source)
         }
     }

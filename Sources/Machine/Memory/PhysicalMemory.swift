@@ -67,6 +67,7 @@ public import SNPArchitecture
     /// Stores an aligned quadword, as it is.
     @inlinable public func storeQuadword(_ value: UInt64, at spa: SPA) {
         precondition(spa.rawValue & 7 == 0, "unaligned quadword")
+        unsafe cp_undo_note(pointer(spa), value)
         unsafe cp_store_relaxed_u64(pointer(spa), value)
     }
 
@@ -74,14 +75,21 @@ public import SNPArchitecture
     @inlinable public func exchangeQuadword(_ value: UInt64, ifEqualTo expected: UInt64, at spa: SPA) -> Bool {
         precondition(spa.rawValue & 7 == 0, "unaligned quadword")
         var expected = expected
+        unsafe cp_undo_note_exchange(pointer(spa), value, expected)
         return unsafe cp_compare_exchange_u64(pointer(spa), &expected, value)
     }
 
     /// Lends the 4096 bytes of a frame as stored. For the silicon and firmware only; the bytes must not be kept.
+    ///
+    /// - Parameter written: the bytes that the body may write
     @inlinable public func withFrameBytes<R, E: Error>(
-        _ pfn: PFN, _ body: (UnsafeMutableRawBufferPointer) throws(E) -> R
+        _ pfn: PFN, writing written: Range<Int> = 0..<4096, _ body: (UnsafeMutableRawBufferPointer) throws(E) -> R
     ) throws(E) -> R {
-        try unsafe body(UnsafeMutableRawBufferPointer(start: pointer(pfn.address), count: 4096))
+        precondition(written.lowerBound >= 0 && written.upperBound <= 4096, "inside the frame")
+        let frame = unsafe pointer(pfn.address)
+        unsafe cp_undo_begin_bytes(frame + written.lowerBound, written.count)
+        defer { unsafe cp_undo_end_bytes(frame + written.lowerBound, written.count) }
+        return try unsafe body(UnsafeMutableRawBufferPointer(start: frame, count: 4096))
     }
 
     /// Tells the system that frames will be written soon, so that it gives them memory in one go. Changes nothing else.
@@ -95,6 +103,7 @@ public import SNPArchitecture
         precondition(frames.upperBound.rawValue <= frameCount, "outside DRAM")
         guard !frames.isEmpty else { return }
         let first = Int(frames.lowerBound.rawValue)
+        unsafe cp_undo_begin_bytes(base + first << 12, frames.count << 12)
         unsafe cp_discard(base + first << 12, frames.count << 12)
         for pfn in frames { setKey(.plain, of: pfn) }
     }

@@ -32,6 +32,7 @@ public import CPlatform
         }
         set {
             precondition(index >= 0 && index < count, "outside the table")
+            unsafe cp_undo_note(base + index << 3, newValue)
             unsafe cp_store_relaxed_u64(base + index << 3, newValue)
         }
     }

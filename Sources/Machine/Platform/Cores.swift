@@ -1,6 +1,7 @@
 // The model-specific registers that SEV-SNP initialisation looks at, on each core, and the caches' write-back.
 
 internal import SNPArchitecture
+internal import Scheduling
 internal import Synchronization
 
 /// The registers of one core that matter to SNP initialisation.
@@ -49,6 +50,13 @@ public final class Cores: Sendable {
         core.rmpBase = rmpBase.rawValue
         core.rmpEnd = rmpEnd.rawValue
         registers = Mutex(Array(repeating: core, count: max(count, 1)))
+    }
+
+    func checkpoint() -> Checkpoint {
+        let saved = all
+        var checkpoint = Checkpoint()
+        checkpoint.add { [self] in registers.withLock { $0 = saved } }
+        return checkpoint
     }
 
     /// The registers of each core.

@@ -36,6 +36,13 @@ public final class Mailbox: Sendable {
     /// Connects the firmware.
     public func connect(_ firmware: any MailboxFirmware) { registers.withLock { $0.firmware = firmware } }
 
+    func checkpoint() -> Checkpoint {
+        let saved = registers.withLock { $0 }
+        var checkpoint = Checkpoint()
+        checkpoint.add { [self] in registers.withLock { $0 = saved } }
+        return checkpoint
+    }
+
     /// Writes the address registers, C2PMSG_56 and C2PMSG_57.
     public func writeAddress(_ spa: SPA) {
         registers.withLock {

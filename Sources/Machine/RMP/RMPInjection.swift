@@ -14,7 +14,11 @@ public enum RMPInstruction: UInt8, Sendable {
 
 /// A source of failures that hardware could produce.
 @safe public final class RMPInjection: @unchecked Sendable {
-    private let hook = Mutex<(@Sendable (RMPInstruction, PFN) -> RMPStatus?)?>(nil)
+    /// In a structure: a closure that a generic lock holds by itself is wrapped once more at each access.
+    private struct Hook {
+        var decide: (@Sendable (RMPInstruction, PFN) -> RMPStatus?)?
+    }
+    private let hook = Mutex(Hook())
     @usableFromInline let armed: UnsafeMutablePointer<UInt8>
 
     init() {
@@ -26,7 +30,7 @@ public enum RMPInstruction: UInt8, Sendable {
 
     /// Asks `decide` before each instruction: a status makes the instruction fail with it and change nothing. Nil disarms.
     public func set(_ decide: (@Sendable (RMPInstruction, PFN) -> RMPStatus?)?) {
-        hook.withLock { $0 = decide }
+        hook.withLock { $0.decide = decide }
         unsafe cp_store_relaxed_u8(armed, decide == nil ? 0 : 1)
     }
 
@@ -36,7 +40,7 @@ public enum RMPInstruction: UInt8, Sendable {
     }
 
     @usableFromInline func decide(_ instruction: RMPInstruction, _ pfn: PFN) -> RMPStatus? {
-        let decide = hook.withLock { $0 }
+        let decide = hook.withLock { $0.decide }
         return decide?(instruction, pfn)
     }
 }

@@ -116,6 +116,7 @@ public import SNPArchitecture
     @inlinable @inline(__always) func beginChange(_ pfn: PFN) -> UInt32? {
         let p = unsafe sequences + Int(truncatingIfNeeded: pfn.rawValue >> 9) << 2
         let even = unsafe cp_load_relaxed_u32(p)
+        unsafe cp_undo_note_hidden(p)
         guard even & 1 == 0, unsafe cp_compare_exchange_u32(p, even, even &+ 1) else { return nil }
         return even
     }
@@ -127,19 +128,25 @@ public import SNPArchitecture
 
     @inlinable @inline(__always) func storeEntry(_ raw: RMPEntryRaw, _ pfn: PFN) {
         let p = unsafe entries + Int(truncatingIfNeeded: pfn.rawValue << 4)
+        unsafe cp_undo_note(p + 8, raw.high)
+        unsafe cp_undo_note(p, raw.low)
         unsafe cp_store_relaxed_u64(p + 8, raw.high)
         unsafe cp_store_release_u64(p, raw.low)
     }
 
     @inlinable @inline(__always) func addToCounter(_ asid: UInt64, _ pages: UInt64) {
         guard asid != 0 else { return }
-        unsafe cp_fetch_add_relaxed_u64(counters + Int(truncatingIfNeeded: asid) << 3, pages)
+        let counter = unsafe counters + Int(truncatingIfNeeded: asid) << 3
+        unsafe cp_undo_note_hidden(counter)
+        _ = unsafe cp_fetch_add_relaxed_u64(counter, pages)
     }
 
     /// Adds `delta` (1 or -1) to the sub-page count of the region that holds a frame which is not the region's first.
     @inlinable @inline(__always) func addToSubpageCount(_ pfn: PFN, _ delta: Int64) {
         let p = unsafe entries + Int(truncatingIfNeeded: (pfn.rawValue & ~511) << 4)
         let low = unsafe cp_load_relaxed_u64(p)
-        unsafe cp_store_release_u64(p, low &+ UInt64(bitPattern: delta &<< 3))
+        let new = low &+ UInt64(bitPattern: delta &<< 3)
+        unsafe cp_undo_note(p, new)
+        unsafe cp_store_release_u64(p, new)
     }
 }

@@ -92,7 +92,7 @@ extension PageTable {
         let step = level.pageCount << 12
         let height = UInt64(level.rawValue)
         if level == .level4K {
-            unsafe memory.withFrameBytes(table) { bytes in
+            unsafe memory.withFrameBytes(table, writing: Int(index) << 3..<Int(index + count) << 3) { bytes in
                 guard let base = bytes.baseAddress else { return }
                 // SAFETY: index + count is at most 512, so every store is inside the table's frame.
                 for offset in 0..<count {

@@ -55,7 +55,8 @@ extension PageTable {
     }
 
     private func clearLeaves(_ table: PFN, _ indices: ClosedRange<UInt64>) -> Int {
-        unsafe memory.withFrameBytes(table) { bytes in
+        let written = Int(indices.lowerBound) << 3..<(Int(indices.upperBound) + 1) << 3
+        return unsafe memory.withFrameBytes(table, writing: written) { bytes in
             guard let base = bytes.baseAddress else { return 0 }
             var removed = 0
             // SAFETY: indices are at most 511, so every access is inside the table's frame.

@@ -65,6 +65,9 @@ public final class PageTable: @unchecked Sendable {
         self.root = root
     }
 
+    /// Puts the number of table frames back, after the frames' contents.
+    public func restoreCount(_ count: Int) { tablePageCount = count }
+
     /// Gives back the frames of all tables. Nothing may walk or use the table afterwards.
     public func destroy() {
         release(root, level: 4)

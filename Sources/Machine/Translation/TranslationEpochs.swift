@@ -32,6 +32,7 @@ public import SNPArchitecture
     /// - Spec: APM3 INVLPGB, TLBSYNC; APM2 15.16 (TLB control)
     public func flush(_ asid: ASID) {
         precondition(asid <= .maximum, "an ASID past the RMP's ten bits")
+        unsafe cp_undo_note_hidden(counters + Int(asid.rawValue))
         _ = unsafe cp_fetch_add_relaxed_u64(counters + Int(asid.rawValue), 1)
     }
 }

@@ -134,9 +134,13 @@ final class GuestRun {
             }
             return nil
         }
-        switch responder.respond(to: exit, of: cpu) {
-        case .goOn, .wait: return nil
-        case .stop: break
+        // A strict host converts nothing that the guest has not asked for; QEMU converts on a mismatching fault.
+        let isStrict = request.personality == .strict
+        if case .memoryFault = exit, isStrict {} else {
+            switch responder.respond(to: exit, of: cpu) {
+            case .goOn, .wait: return nil
+            case .stop: break
+            }
         }
         switch exit {
         case .terminated(let ghcb): return .terminated(ghcb: ghcb)

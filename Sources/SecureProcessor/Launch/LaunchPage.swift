@@ -18,11 +18,11 @@ extension Firmware {
         var hash = SHA384()
         switch type {
         case .normal:
-            unsafe memory.withFrameBytes(pfn) { bytes in
+            unsafe memory.withFrameBytes(pfn, writing: 0..<0) { bytes in
                 unsafe hash.update(bufferPointer: UnsafeRawBufferPointer(bytes))
             }
         case .vmsa:
-            unsafe memory.withFrameBytes(pfn) { bytes in
+            unsafe memory.withFrameBytes(pfn, writing: 0..<0) { bytes in
                 let zeros: InlineArray<2, UInt64> = [0, 0]
                 unsafe hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: bytes[..<VMSAFixUp.tscScale]))
                 unsafe withUnsafeBytes(of: zeros) { unsafe hash.update(bufferPointer: $0) }

@@ -1,0 +1,140 @@
+// The host itself: turning SNP on and off, firmware's pages, ASIDs.
+
+internal import Hypervisor
+internal import Machine
+internal import SNPArchitecture
+internal import Scheduling
+internal import SecureProcessor
+
+extension Scenario {
+    static let hostScenarios: [Scenario] = [
+        Scenario("init", "SNP is turned on, on every core", in: .host, configuration: .withoutSNP) { world in
+            world.checksInvariants = false
+            world.thread("host") { try world.host.initializeSNP() }
+            world.atEnd {
+                world.expect(world.machine.cores.snpEnabled, "SNP is not on, on every core")
+                world.expect(world.secureProcessor.platformState == .initialized, "firmware is not initialised")
+            }
+        },
+        Scenario(
+            "init-refused", "firmware refuses to be initialised: the host says so", in: .host,
+            configuration: .withoutSNP
+        ) { world in
+            world.checksInvariants = false
+            world.refuse(.snpInitEx, calls: 1...1, with: .invalidConfig)
+            world.thread("host") {
+                do throws(FirmwareError) {
+                    try world.host.initializeSNP()
+                    world.fail("the host takes SNP to be on although firmware refused")
+                } catch {
+                    world.expect(error == .status(.invalidConfig), "a refused SNP_INIT_EX becomes \(error)")
+                }
+            }
+        },
+        Scenario("shutdown", "SNP is turned off after a guest has run", in: .host) { world in
+            let guest = try world.addGuest(pages: 2)
+            try guest.vm.snpLaunchStart(policy: .standard)
+            try guest.vm.snpLaunchFinish()
+            world.checksInvariants = false
+            world.thread("host") {
+                guest.vm.destroy()
+                try world.host.shutdownSNP()
+            }
+        },
+        Scenario("asid-again", "a machine gets the ASID of one that is gone", in: .host, configuration: .oneASID) {
+            world in
+            let first = try world.addGuest(pages: 2)
+            try first.vm.snpLaunchStart(policy: .standard)
+            try first.vm.snpLaunchFinish()
+            let second = try world.addGuest(pages: 2, isInitialized: false)
+            world.checksInvariants = false
+            world.thread("VMM") {
+                first.vm.destroy()
+                try second.vm.sevInit2()
+                try second.vm.snpLaunchStart(policy: .standard)
+            }
+        },
+        Scenario(
+            "asid-race", "two machines want the only ASID while its owner goes", in: .host, configuration: .oneASID
+        ) {
+            world in
+            let first = try world.addGuest(pages: 2)
+            try first.vm.snpLaunchStart(policy: .standard)
+            try first.vm.snpLaunchFinish()
+            let others = try (0..<2).map { _ in try world.addGuest(pages: 2, isInitialized: false) }
+            world.checksInvariants = false
+            world.thread("VMM 0") { first.vm.destroy() }
+            for (number, guest) in others.enumerated() {
+                world.thread("VMM \(number + 1)") {
+                    do throws(SEVCommandError) { try guest.vm.sevInit2() } catch {
+                        world.expect(error.errno == .busy, "SEV_INIT2 gets \(error)")
+                        return
+                    }
+                    try guest.vm.snpLaunchStart(policy: .standard)
+                }
+            }
+            world.atEnd {
+                let asids = others.compactMap(\.vm.asid)
+                world.expect(asids.count <= 1, "\(asids.count) machines have the only ASID")
+            }
+        },
+        Scenario("context-page", "a guest context is never a 2 MiB aligned page", in: .host) { world in
+            let guest = try world.addGuest(pages: 2)
+            // The next frame that the allocator gives is the first of a 2 MiB region.
+            while let block = world.host.allocator.allocate(order: 0) {
+                guard block.pfn.isAligned(to: .size2M) else { continue }
+                world.host.allocator.free(block.pfn, order: 0)
+                break
+            }
+            world.thread("VMM") { try guest.vm.snpLaunchStart(policy: .standard) }
+            world.atEnd {
+                let page = guest.vm.contextPage
+                world.expect(
+                    page?.isAligned(to: .size2M) == false,
+                    "the guest context is frame \(page.map { "\($0)" } ?? "none")")
+            }
+        },
+        Scenario("firmware-pages", "two threads take and give back firmware's pages", in: .host) { world in
+            let free = world.host.allocator.freeFrameCount
+            for number in 0..<2 {
+                world.thread("host \(number)") {
+                    let page = try world.host.firmware.allocatePage()
+                    try world.host.firmware.freePage(page)
+                }
+            }
+            world.atEnd {
+                let found = world.host.allocator.freeFrameCount
+                world.expect(found == free, "\(free) frames were free, \(found) are")
+            }
+        },
+        Scenario("reclaim-refused", "firmware does not give a page back: it leaks and is not used again", in: .host) {
+            world in
+            world.refuse(.snpPageReclaim, calls: 1...1, with: .invalidPageState)
+            for number in 0..<2 {
+                world.thread("host \(number)") {
+                    let page = try world.host.firmware.allocatePage()
+                    try? world.host.firmware.freePage(page)
+                }
+            }
+            world.atEnd {
+                world.expect(world.host.leaked.count == 1, "\(world.host.leaked.count) frames leaked, not one")
+            }
+        },
+    ]
+}
+
+extension WorldConfiguration {
+    /// A host on which SNP is off.
+    static var withoutSNP: WorldConfiguration {
+        var configuration = WorldConfiguration()
+        configuration.initializesSNP = false
+        return configuration
+    }
+
+    /// A host for one SNP guest at a time.
+    static var oneASID: WorldConfiguration {
+        var configuration = WorldConfiguration()
+        configuration.asidCount = 1
+        return configuration
+    }
+}

@@ -1,0 +1,166 @@
+// Runs one scenario again and again under different schedules, in one world that is put back after each run.
+
+internal import Hypervisor
+internal import Machine
+internal import SNPArchitecture
+internal import Scheduling
+
+/// What came of one run.
+struct ScenarioRun {
+    /// What went wrong.
+    var problem: Problem?
+    /// The picks.
+    var trace: [UInt8]
+    /// The schedule points.
+    var steps: Int
+}
+
+/// Runs a scenario under one schedule after the other. A run that fails leaves a broken world: the next one builds another.
+final class ScenarioRunner {
+    let scenario: Scenario
+    let defects: KnownDefects
+    /// States seen at points or at ends, by their hash; invariants are checked once for each.
+    private(set) var states: Set<UInt64> = []
+    private var endStates: Set<UInt64> = []
+    /// Sees each point, after the checks, with the world at rest.
+    var observer: ((World, Explorer, SchedulePoint?) -> Void)?
+    /// Whether `stateKey` is kept.
+    var keepsKeys = false
+    private let maximumSteps: Int
+    private var world: World?
+    private var explorer: Explorer?
+    private var lastChange: UInt64 = .max
+    private var state: UInt64 = 0
+    private var problem: Problem?
+    /// For each thread a hash of what it has seen of the world at each of its points: a thread's own variables follow from it.
+    private var histories: [UInt64] = []
+
+    init(_ scenario: Scenario, bug: KnownBug?, maximumSteps: Int = 20_000) {
+        self.scenario = scenario
+        defects = bug.map { KnownDefects($0.defect) } ?? []
+        self.maximumSteps = maximumSteps
+    }
+
+    deinit { world?.close() }
+
+    /// Runs the scenario once.
+    ///
+    /// - Throws: what building the world refuses
+    func run(_ strategy: any ScheduleStrategy) throws -> ScenarioRun {
+        defer { world?.log.end() }
+        let (world, explorer) = try prepare(strategy)
+        lastChange = .max
+        problem = nil
+        if keepsKeys { for index in histories.indices { histories[index] = UInt64(index) } }
+        explorer.skipsQuietPoints = !keepsKeys && observer == nil
+        let outcome = explorer.run()
+        if outcome == .completed { checkEnd(world) } else { problem = problem ?? Problem(outcome.description) }
+        if outcome == .completed { observer?(world, explorer, nil) }
+        let run = ScenarioRun(problem: problem, trace: explorer.trace, steps: explorer.steps)
+        if run.problem != nil { giveUp() }
+        return run
+    }
+
+    /// The state of the world and of every thread, as a number.
+    func stateKey() -> UInt64 {
+        var hasher = StateHasher(state)
+        for history in histories { hasher.combine(history) }
+        hasher.combine(UInt64(truncatingIfNeeded: explorer?.currentThread ?? -1))
+        return hasher.value
+    }
+
+    /// What the last problem says of the frame it is about; the world is as it was then.
+    private(set) var lastWriter: String?
+
+    private func prepare(_ strategy: any ScheduleStrategy) throws -> (World, Explorer) {
+        if let world, let explorer {
+            world.log.resume()
+            world.restore()
+            explorer.rewind(strategy)
+            return (world, explorer)
+        }
+        let world = try World(scenario.configuration, defects: defects)
+        try scenario.build(world)
+        let explorer = Explorer(strategy: strategy, maximumSteps: maximumSteps)
+        explorer.keepsThreads = true
+        explorer.changeLog = world.log
+        for thread in world.threads { explorer.spawn(thread.name, thread.body) }
+        histories = world.threads.indices.map { UInt64($0) }
+        world.onFailure = { [unowned self, unowned explorer] text in
+            if problem == nil { note(Problem(text), world: self.world) }
+            explorer.fail(text)
+        }
+        explorer.onSchedulePoint = { [unowned self, unowned world, unowned explorer] point in
+            reached(point, world, explorer)
+        }
+        self.world = world
+        self.explorer = explorer
+        world.seal()
+        return (world, explorer)
+    }
+
+    private func giveUp() {
+        world?.close()
+        explorer?.onSchedulePoint = nil
+        world = nil
+        explorer = nil
+    }
+
+    private func reached(_ point: SchedulePoint, _ world: World, _ explorer: Explorer) {
+        let change = world.log.changeCount
+        let before = state
+        if change != lastChange {
+            lastChange = change
+            state = world.stateHash
+            if states.insert(state).inserted, let found = world.problem(.anywhere) {
+                note(found, world: world)
+                explorer.fail("at \(point): \(found)")
+            }
+        }
+        if keepsKeys {
+            let thread = explorer.currentThread
+            if thread < histories.count {
+                var hasher = StateHasher(histories[thread])
+                hasher.combine(before)
+                hasher.combine(UInt64(point.rawValue))
+                histories[thread] = hasher.value
+            }
+        }
+        observer?(world, explorer, point)
+    }
+
+    private func checkEnd(_ world: World) {
+        state = world.stateHash
+        if endStates.insert(state).inserted, let found = world.problem(.atRest) { return note(found, world: world) }
+        do {
+            for check in world.endChecks where problem == nil { try check() }
+        } catch {
+            note(Problem("a check at the end threw \(error)"), world: world)
+        }
+    }
+
+    private func note(_ found: Problem, world: World?) {
+        problem = found
+        lastWriter = nil
+        guard let world, let pfn = found.pfn, let entry = world.machine.rmp.effectiveEntry(pfn) else { return }
+        let now = "the RMP entry of frame \(pfn) is \(entry.words)"
+        if let write = world.machine.rmp.lastWrite(of: pfn, in: world.log) {
+            let names = explorer?.threadNames ?? []
+            let name = names.indices.contains(write.writer.thread) ? names[write.writer.thread] : "a thread"
+            lastWriter =
+                "\(now); \(name) wrote it last, after point \(write.writer.step); before, it was \(write.old.words)"
+        } else {
+            lastWriter = "\(now), as it was at the start"
+        }
+    }
+}
+
+extension RMPEntry {
+    /// The entry in words.
+    var words: String {
+        guard assigned else { return immutable ? "the firmware's" : "the hypervisor's" }
+        guard asid != .host else { return "the firmware's (\(state))" }
+        return "\(pageSize) of ASID \(asid) at guest frame \(gfn)\(validated ? ", validated" : "")"
+            + (immutable ? ", immutable" : "")
+    }
+}

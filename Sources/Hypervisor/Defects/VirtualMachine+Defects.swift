@@ -1,0 +1,27 @@
+// The defects that are code of their own, rather than a check left out.
+
+internal import SNPArchitecture
+internal import Scheduling
+
+extension VirtualMachine {
+    /// Defect 5: makes the pages of a new folio private as soon as they are allocated. Caller holds `backing`.
+    func prepareAtAllocation(_ file: GuestMemory, _ folio: Folio) {
+        guard let asid else { return }
+        var counts = ConversionCounts()
+        defer { record(counts) }
+        for slot in file.bindings {
+            guard let frames = slot.frames(backedBy: folio.index..<folio.index + folio.pageCount) else { continue }
+            for gfn in frames where nested.lock.withLock({ attributes.attribute(of: gfn) }) == .private {
+                let pfn = folio.pfn + (slot.guestIndex(of: gfn) - folio.index)
+                _ = try? host.directMap.claimSmallPages(around: pfn)
+                try? host.rmp.makePrivate(pfn, .size4K, gfn: gfn, asid: asid, counts: &counts.rmp)
+                _ = host.directMap.release(around: pfn, host.rmp)
+            }
+        }
+    }
+
+    /// Defect 17: the range that a look at attributes looks at.
+    func looked(_ range: Range<GFN>) -> Range<GFN> {
+        host.has(.attributeRangeTooLong) ? range.lowerBound..<(range.upperBound + 1) : range
+    }
+}

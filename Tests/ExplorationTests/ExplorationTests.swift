@@ -1,0 +1,71 @@
+// Nothing is found in the code as it is; failures are made simple; searches end, divide and go on.
+
+import Testing
+
+@testable import Exploration
+
+@Suite("Exploration")
+struct ExplorationTests {
+    @Test("Nothing is found in the code as it is", arguments: Scenario.all)
+    func nothing(scenario: Scenario) throws {
+        var settings = ExplorationSettings()
+        settings.budget = .schedules(30)
+        let report = try Exploration.run(scenario, settings)
+        #expect(report.failure?.problem == nil, "\(report.failure?.token.description ?? "")")
+        #expect(report.schedules == 30 || report.isExhausted)
+        #expect(report.points > 0 && report.states > 0)
+    }
+
+    @Test("The world after a failure is rebuilt, and the schedule that is shown has few interruptions")
+    func minimal() throws {
+        var settings = ExplorationSettings()
+        settings.bug = KnownBug("staleFaultMaps")
+        settings.strategy = .random
+        settings.budget = .schedules(3000)
+        for name in ["fault-convert-eager", "fault-convert-lazy"] {
+            let scenario = try #require(Scenario.named(name))
+            let failure = try #require(Exploration.run(scenario, settings).failure)
+            #expect(failure.token.schedule.count { $0 != 0 } <= 3)
+            #expect(failure.lastWriter?.contains("the RMP entry of frame") == true)
+            #expect(failure.timeline.contains { $0.text.contains("mapped to its private frame") })
+        }
+    }
+
+    @Test("Depth first comes to an end, shards divide its schedules, and it goes on where it stopped")
+    func exhaustive() throws {
+        let scenario = try #require(Scenario.named("launch-twice-eager"))
+        var settings = ExplorationSettings()
+        settings.strategy = .dfs
+        settings.preemptionBound = 1
+        settings.prunes = false
+        let whole = try Exploration.run(scenario, settings)
+        #expect(whole.isExhausted && whole.failure?.problem == nil && whole.schedules > 20)
+        var sum: UInt64 = 0
+        for index in 0..<3 {
+            settings.shard = (index, 3)
+            sum += try Exploration.run(scenario, settings).schedules
+        }
+        #expect(sum == whole.schedules)
+        settings.shard = nil
+        settings.budget = .schedules(10)
+        var position = ExplorationPosition()
+        var parts: UInt64 = 0
+        while position.search != nil {
+            let part = try Exploration.run(scenario, settings, from: position)
+            parts += part.schedules
+            position = part.position
+        }
+        #expect(parts == whole.schedules)
+    }
+
+    @Test("The state of an exploration is the same after it was written and read")
+    func state() throws {
+        let scenario = try #require(Scenario.named("init"))
+        var state = ExplorationState(scenario, ExplorationSettings())
+        state.schedules = 12
+        state.tokens = ["r1.init.1.none.A"]
+        state.position.search = "3:1,2,0,1;0,2,1,1"
+        #expect(ExplorationState(state.text) == state)
+        #expect(ExplorationState("nonsense") == nil)
+    }
+}
