@@ -93,7 +93,8 @@ let package = Package(
         .target(
             name: "Rampart",
             dependencies: [
-                "SNPArchitecture", "Scheduling", "Machine", "Processor", "ScriptedGuest", "SecureProcessor", "Hypervisor",
+                "SNPArchitecture", "Scheduling", "Machine", "Processor", "ScriptedGuest", "SecureProcessor",
+                "Hypervisor",
                 "Monitor", "Attestation", "ReferenceModel", "Exploration",
             ],
             swiftSettings: strict),

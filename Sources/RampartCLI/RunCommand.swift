@@ -25,7 +25,8 @@ struct RunCommand: ParsableCommand {
     @Option(help: "The bundled guest (hello, convert, smp, misbehave).")
     var guest: String?
 
-    @Option(name: [.customLong("elf"), .customLong("image")], help: ArgumentHelp("A program instead.", valueName: "path"))
+    @Option(
+        name: [.customLong("elf"), .customLong("image")], help: ArgumentHelp("A program instead.", valueName: "path"))
     var image: String?
 
     @Option(
@@ -78,7 +79,9 @@ struct RunCommand: ParsableCommand {
         }
         let memory = try memory ?? ByteSize(parsing: "64M")
         try checkMemory(memory, multipleOf: .size4K)
-        guard (1...64).contains(vcpus) else { throw CommandFailure.usage("--vcpus \(vcpus) is not possible. Use 1 to 64.") }
+        guard (1...64).contains(vcpus) else {
+            throw CommandFailure.usage("--vcpus \(vcpus) is not possible. Use 1 to 64.")
+        }
         guard let host = PersonalityName(rawValue: personality) else {
             throw CommandFailure.usage("the personality \(personality) is unknown. Use kvm, kvm2026 or strict.")
         }
@@ -94,7 +97,8 @@ struct RunCommand: ParsableCommand {
         if let trace { try write(Array((report.trace + "\n").utf8), to: trace) }
         if let reportOut {
             guard let bytes = report.attestation else {
-                throw CommandFailure.unsupported("the guest handed over no report, so there is nothing for \(reportOut).")
+                throw CommandFailure.unsupported(
+                    "the guest handed over no report, so there is nothing for \(reportOut).")
             }
             try write(bytes, to: reportOut)
         }
@@ -169,7 +173,8 @@ extension RunReport {
             ("policy", .string(request.policy.rawValue)), ("digest", .string(hexadecimal(digest))),
             ("ending", .string(ending.description)), ("good", .boolean(isGood)),
             ("console", .string(String(decoding: console, as: UTF8.self))), ("instructions", .unsigned(instructions)),
-            ("exits", tally(exits)), ("userExits", tally(userExits)), ("pages", tallyJSON(pages)), ("counts", counts.json),
+            ("exits", tally(exits)), ("userExits", tally(userExits)), ("pages", tallyJSON(pages)),
+            ("counts", counts.json),
             ("report", attestation.map { .string(hexadecimal($0)) } ?? .null),
             ("reportRefusal", attestationRefusal.map { .string($0) } ?? .null),
             ("violations", .array(violations.map { .string($0) })), ("nanoseconds", duration.json),

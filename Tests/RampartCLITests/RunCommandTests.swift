@@ -78,7 +78,8 @@ struct RunCommandTests {
     @Test(
         "what cannot be run is refused with what to do",
         arguments: [
-            ["--guest", "nobody"], ["--guest", "hello", "--elf", "x"], ["--memory", "0"], ["--memory", "5K"], ["--vcpus", "0"],
+            ["--guest", "nobody"], ["--guest", "hello", "--elf", "x"], ["--memory", "0"], ["--memory", "5K"],
+            ["--vcpus", "0"],
             ["--vcpus", "65"], ["--personality", "kind"], ["--time-limit", "0"], ["--elf", "/nonexistent"],
             ["--memory", "64K"], ["--policy", "none"],
         ])

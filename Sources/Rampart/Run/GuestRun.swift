@@ -27,7 +27,8 @@ public func runGuest(
         plan = try LaunchPlan.direct(
             image: image,
             configuration: DirectConfiguration(
-                memoryByteCount: request.memory.byteCount, vcpuCount: request.vcpuCount, commandLine: request.commandLine,
+                memoryByteCount: request.memory.byteCount, vcpuCount: request.vcpuCount,
+                commandLine: request.commandLine,
                 signature: CPUSignature(rawValue: Product.genoa.signature)))
     } catch { throw InputError("\(request.program.name): \(error)") }
     let host: EmulatedHost
@@ -69,7 +70,8 @@ final class GuestRun {
         for (cpu, processor) in zip(guest.virtualCPUs, processors) { cpu.attach(processor) }
         let serial = SerialPort()
         for device in [
-            serial, exitPort, resultPort, IntervalTimer(clock: clock), InterruptControllerPair(), RealTimeClock(clock: clock),
+            serial, exitPort, resultPort, IntervalTimer(clock: clock), InterruptControllerPair(),
+            RealTimeClock(clock: clock),
         ] as [any PortDevice] { bus.connect(device) }
         serial.onTransmit = { [unowned self] byte in
             console.append(byte)
@@ -136,7 +138,8 @@ final class GuestRun {
         }
         // A strict host converts nothing that the guest has not asked for; QEMU converts on a mismatching fault.
         let isStrict = request.personality == .strict
-        if case .memoryFault = exit, isStrict {} else {
+        if case .memoryFault = exit, isStrict {
+        } else {
             switch responder.respond(to: exit, of: cpu) {
             case .goOn, .wait: return nil
             case .stop: break

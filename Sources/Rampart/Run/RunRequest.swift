@@ -62,7 +62,8 @@ public struct RunRequest: Sendable {
 
     /// Makes a request.
     public init(
-        program: Program, memory: ByteSize, vcpuCount: Int, commandLine: String = "", personality: PersonalityName = .kvm2026,
+        program: Program, memory: ByteSize, vcpuCount: Int, commandLine: String = "",
+        personality: PersonalityName = .kvm2026,
         policy: PolicyName = .eager, timeLimit: Double? = nil, isTraced: Bool = false, seed: UInt64 = 0
     ) {
         self.program = program
@@ -105,8 +106,11 @@ public enum GuestEnding: Hashable, Sendable, CustomStringConvertible {
     }
 
     private static func termination(_ ghcb: UInt64) -> String {
-        guard ghcb & 0xfff == 0x100 else { return "the guest asked to be terminated (GHCB 0x\(String(ghcb, radix: 16)))" }
-        return "the guest asked to be terminated: reason set \(ghcb >> 12 & 0xf), reason 0x\(String(ghcb >> 16 & 0xff, radix: 16))"
+        guard ghcb & 0xfff == 0x100 else {
+            return "the guest asked to be terminated (GHCB 0x\(String(ghcb, radix: 16)))"
+        }
+        return
+            "the guest asked to be terminated: reason set \(ghcb >> 12 & 0xf), reason 0x\(String(ghcb >> 16 & 0xff, radix: 16))"
     }
 }
 

@@ -63,7 +63,9 @@ final class TracingProcessor: GuestProcessor {
             [("cr0", r.cr0), ("cr4", r.cr4), ("efer", r.efer), ("idt", r.idtr.base)],
         ] {
             lines.append(
-                "  " + row.map { String(repeating: " ", count: 6 - $0.0.count) + "\($0.0) \(hex($0.1))" }.joined(separator: " "))
+                "  "
+                    + row.map { String(repeating: " ", count: 6 - $0.0.count) + "\($0.0) \(hex($0.1))" }.joined(
+                        separator: " "))
         }
         let exceptions = processor.counts.exceptions.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
         lines.append("  exceptions by vector: " + (exceptions.isEmpty ? "none" : exceptions.joined(separator: ", ")))
