@@ -39,8 +39,13 @@ extension X86Processor {
             try requireSupervisor()
             if state.intercepts.contains(.halt) { throw .exit(GuestExit(.halt)) }
         case .nop:
-            // PAUSE.
-            if state.intercepts.contains(.pause) { throw .exit(GuestExit(.pause)) }
+            // PAUSE. The filter lets most of them pass.
+            guard state.intercepts.contains(.pause) else { return }
+            pauses += 1
+            if pauses >= Self.pauseFilter {
+                pauses = 0
+                throw .exit(GuestExit(.pause))
+            }
         case .rdtsc, .rdtscp:
             if state.registers.cr4 & 4 != 0 { try requireSupervisor() }
             let code: ExitCode = i.mnemonic == .rdtsc ? .rdtsc : .rdtscp

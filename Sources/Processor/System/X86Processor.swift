@@ -57,7 +57,7 @@ public struct ProcessorCounts: Hashable, Sendable {
 /// An x86-64 processor.
 ///
 /// - Spec: APM1 to APM5; what an SNP guest may do, APM2 15.34 to 15.36
-/// - Deviates: one instruction takes one tick of the time-stamp counter; A20 is always open; no hardware breakpoints, no
+/// - Deviates: one instruction takes one tick of the time-stamp counter; the pause filter is 3000 without a threshold; A20 is always open; no hardware breakpoints, no
 ///   single-step trap, no task switches, no VEX, XOP and EVEX instructions, no MMX
 @safe public final class X86Processor: GuestProcessor {
     /// The core's memory.
@@ -73,6 +73,10 @@ public struct ProcessorCounts: Hashable, Sendable {
     var step: SingleStep?
     /// Where in a block to go on, and how many of its instructions are accounted for.
     private var continuation: (operation: UnsafeMutablePointer<Operation>, completed: Int)?
+    /// PAUSE instructions since the last exit for one.
+    var pauses = 0
+    /// How many PAUSE instructions make an exit: what KVM sets as the pause filter count.
+    static let pauseFilter = 3000
     /// A repeated string instruction wants to go on: RIP is its own again.
     var repeatsInstruction = false
     /// Counts since the processor was made.

@@ -86,7 +86,7 @@ final class GuestRun {
         return report(ending, duration)
     }
 
-    /// Lets each virtual CPU run in turn. A halted one is asked again after the others: they may have woken it.
+    /// Lets each virtual CPU run in turn. A halted one is asked again after the others, which may have started it anew.
     private func runTurns(until deadline: ContinuousClock.Instant?) -> GuestEnding {
         while true {
             var anyRan = false
@@ -96,7 +96,7 @@ final class GuestRun {
                 let done = processor.processor.counts.instructions - before
                 clock.advance(by: done)
                 count(exit)
-                if done > 0 || exit != .halted { anyRan = true }
+                if done > 0 || !(exit == .halted || processor.isWaiting) { anyRan = true }
                 if let ending = answer(exit, of: cpu) { return ending }
                 if let status = exitPort.status { return .exited(status) }
             }

@@ -14,6 +14,8 @@ final class TracingProcessor: GuestProcessor {
     /// The registers at the last exit.
     private(set) var last = VMSA()
     private(set) var lastExit = GuestExit(.invalid)
+    /// The guest has halted and waits for an event; entering it again runs nothing.
+    private(set) var isWaiting = false
 
     init(_ processor: X86Processor, vcpu: Int, isTraced: Bool) {
         self.processor = processor
@@ -24,11 +26,17 @@ final class TracingProcessor: GuestProcessor {
     func run(
         _ state: inout VirtualCPUState, _ memory: GuestAccess, interruptedBy interrupt: InterruptLine
     ) -> GuestExit {
+        // A halted processor goes on with an event, or as another one: with a VMSA that the guest has given it since.
+        if isWaiting, !state.event.isValid, state.registers.rip == last.rip, state.registers.rsp == last.rsp {
+            return GuestExit(.interrupt)
+        }
+        isWaiting = false
         if isTraced { note("kvm_entry: vcpu \(vcpu), rip 0x\(String(state.registers.rip, radix: 16))") }
         let exit = processor.run(&state, memory, interruptedBy: interrupt)
         exits[exit.code, default: 0] += 1
         last = state.registers
         lastExit = exit
+        isWaiting = exit.code == .halt
         if isTraced {
             note(
                 "kvm_exit: vcpu \(vcpu) reason \(exit.code) rip 0x\(String(state.registers.rip, radix: 16)) info1 "

@@ -72,6 +72,7 @@ struct EventTableTests {
             let fixture = try GHCBFixture(host, on: GHCBFixture.sharedHost)
             try #require(fixture.ghcb.rawValue == Self.ghcb)
             let before = fixture.guest.state
+            SpecCoverage.hit("ghcb-nae.tsv", Self.rows[index], accepted: true)
             var steps = fixture.trace(fixture.send(row.page))
             var expected = row.cells[7 + column].split(separator: " > ").map(String.init)
             let last = try #require(expected.last)

@@ -28,6 +28,7 @@ struct MSRProtocolTableTests {
             }
             #expect(steps == expected, "\(cells[0]), \(cells[2]), \(host.name)")
             #expect(fixture.guest.state == before, "\(cells[0]): the host itself changes no page")
+            SpecCoverage.hit("ghcb-msr.tsv", cells, accepted: true)
         }
     }
 
