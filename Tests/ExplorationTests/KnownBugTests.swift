@@ -18,7 +18,7 @@ struct KnownBugTests {
         ("refusedPageLost", "start-no-entry"), ("shutdownNotRetried", "shutdown"), ("lateCoreWithoutSNP", "init"),
         ("tailPagesLeaked", "page-lost-eager"), ("initFailureIgnored", "init-refused"),
         ("dirtyASIDReused", "asid-again"), ("lostPageFreed", "page-lost-lazy"),
-        ("staleFaultMaps", "fault-convert-eager"),
+        ("staleFaultMaps", "fault-convert-eager"), ("answerForgotten", "hypercall-interrupted"),
     ]
 
     @Test("Each is found, told in words, and replayed twice from its token", arguments: homes)

@@ -49,6 +49,8 @@ public enum KnownDefect: String, CaseIterable, Sendable {
     case lostPageFreed
     /// Not of the list, but the race that the invalidation brackets are for: a fault maps what was taken back meanwhile.
     case staleFaultMaps
+    /// Not of the list: a run that is interrupted before it has taken user space's answer forgets it.
+    case answerForgotten
 
     /// The bug's number in the list of known bugs, or nil if it is not of the list.
     public var number: Int? {
@@ -75,6 +77,7 @@ public enum KnownDefect: String, CaseIterable, Sendable {
         case .dirtyASIDReused: 35
         case .lostPageFreed: 37
         case .staleFaultMaps: nil
+        case .answerForgotten: nil
         }
     }
 
@@ -103,6 +106,7 @@ public enum KnownDefect: String, CaseIterable, Sendable {
         case .dirtyASIDReused: "a freed ASID is given out again without a flush"
         case .lostPageFreed: "a page that does not come back from the RMP is freed, and the machine lives on"
         case .staleFaultMaps: "a fault maps what a conversion has taken back meanwhile"
+        case .answerForgotten: "an interrupted run forgets user space's answer"
         }
     }
 }

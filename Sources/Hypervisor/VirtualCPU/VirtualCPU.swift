@@ -76,18 +76,18 @@ public final class VirtualCPU: @unchecked Sendable {
         noteChange()
     }
 
-    /// Presets the reply and hands an exit to user space.
+    /// Presets the reply and hands an exit to user space. A run that ends before it has taken the last reply leaves that to
+    /// the next run.
     func hand(_ exit: UserExit) -> UserExit {
+        let defects = machine?.host.defects ?? []
+        let isEarly = completion != nil && (exit == .interrupted || exit == .halted)
+        guard !isEarly || defects.has(.answerForgotten) else { return exit }
         pendingReply.withLock { $0 = exit.presetReply }
         return exit
     }
 
-    func takeReply() -> UserReply {
-        pendingReply.withLock { reply in
-            defer { reply = .none }
-            return reply
-        }
-    }
+    /// The reply. It stays until the next exit presets another.
+    func takeReply() -> UserReply { pendingReply.withLock { $0 } }
 }
 
 /// Which VMSA a virtual CPU runs.
