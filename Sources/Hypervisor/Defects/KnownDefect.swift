@@ -21,6 +21,8 @@ public enum KnownDefect: String, CaseIterable, Sendable {
     case emptyLaunchUpdate
     /// 9: firmware and VMSA pages may be 2 MiB aligned, which makes processors see false RMP violations.
     case alignedFirmwarePages
+    /// 10: a VMSA's page is taken back while a virtual CPU runs with it.
+    case runningVMSAPunched
     /// 11: a virtual CPU made while LAUNCH_FINISH runs is never measured nor encrypted.
     case virtualCPUDuringFinish
     /// 17: a look at the attributes of a range looks one frame too far.
@@ -63,6 +65,7 @@ public enum KnownDefect: String, CaseIterable, Sendable {
         case .mappingKeptAfterFailure: 7
         case .emptyLaunchUpdate: 8
         case .alignedFirmwarePages: 9
+        case .runningVMSAPunched: 10
         case .virtualCPUDuringFinish: 11
         case .attributeRangeTooLong: 17
         case .staleBinding: 18
@@ -92,6 +95,7 @@ public enum KnownDefect: String, CaseIterable, Sendable {
         case .mappingKeptAfterFailure: "a failed LAUNCH_UPDATE keeps the kernel's mapping of the page"
         case .emptyLaunchUpdate: "LAUNCH_UPDATE takes a length of 0"
         case .alignedFirmwarePages: "firmware and VMSA pages may be 2 MiB aligned"
+        case .runningVMSAPunched: "a VMSA's page is taken back while a virtual CPU runs with it"
         case .virtualCPUDuringFinish: "a virtual CPU made while LAUNCH_FINISH runs is never encrypted"
         case .attributeRangeTooLong: "a look at the attributes of a range looks one frame too far"
         case .staleBinding: "a deleted slot stays bound to its guest memory"
