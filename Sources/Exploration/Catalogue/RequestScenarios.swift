@@ -30,6 +30,26 @@ extension Scenario {
             }
         } + [
             Scenario(
+                "creation-refused", "AP creation is refused for a reason or other: the target runs on", in: .guest
+            ) { world in
+                let running = try world.addRunningGuest(cpus: 2)
+                running.run(
+                    try running.script(0) { script in
+                        let page = running.gpa(2)
+                        try script.vmgexit(.refusedCreation(APCreationKind(rawValue: 7), vmsa: page, features: 1))
+                        try script.vmgexit(.refusedCreation(.create, vmsa: page, features: 3))
+                        try script.vmgexit(.refusedCreation(.create, vmsa: page + 8, features: 1))
+                    },
+                    try running.script(1) { script in
+                        for page in [0, 1, 3] as [UInt64] { try script.touch(running.gpa(page)) }
+                    })
+                running.thread(0)
+                running.thread(1)
+                world.atEnd {
+                    for index in 0..<2 { running.expectFinished(index) }
+                }
+            },
+            Scenario(
                 "hypercall-interrupted", "a signal comes between the VMM's answer and the guest's next entry",
                 in: .guest
             ) { world in
@@ -46,6 +66,20 @@ extension Scenario {
                 world.atEnd { running.expectFinished(0) }
             },
         ]
+}
+
+extension GHCBCall {
+    /// AP creation for virtual CPU 1 that must be refused.
+    fileprivate static func refusedCreation(_ kind: APCreationKind, vmsa: GPA, features: UInt64) -> GHCBCall {
+        var call = GHCBCall(
+            .apCreation, info1: APCreationInput(kind, apicID: 1, vmsa: vmsa).exitInfo1, info2: vmsa.rawValue,
+            [GHCBFieldValue(.rax, features)])
+        call.outputs = [
+            GHCBFieldValue(.exitInfo1, UInt64(GHCBAction.malformedInput.rawValue)),
+            GHCBFieldValue(.exitInfo2, GHCBMalformedInput.invalidInput.rawValue),
+        ]
+        return call
+    }
 }
 
 extension GuestScript {

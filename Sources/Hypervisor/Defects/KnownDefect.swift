@@ -25,6 +25,8 @@ public enum KnownDefect: String, CaseIterable, Sendable {
     case runningVMSAPunched
     /// 11: a virtual CPU made while LAUNCH_FINISH runs is never measured nor encrypted.
     case virtualCPUDuringFinish
+    /// 12: AP creation stops the target before it looks at the rest of the request.
+    case refusedCreationStops
     /// 17: a look at the attributes of a range looks one frame too far.
     case attributeRangeTooLong
     /// 18: a deleted slot stays bound to its guest memory.
@@ -67,6 +69,7 @@ public enum KnownDefect: String, CaseIterable, Sendable {
         case .alignedFirmwarePages: 9
         case .runningVMSAPunched: 10
         case .virtualCPUDuringFinish: 11
+        case .refusedCreationStops: 12
         case .attributeRangeTooLong: 17
         case .staleBinding: 18
         case .statusNumbersShifted: 19
@@ -97,6 +100,7 @@ public enum KnownDefect: String, CaseIterable, Sendable {
         case .alignedFirmwarePages: "firmware and VMSA pages may be 2 MiB aligned"
         case .runningVMSAPunched: "a VMSA's page is taken back while a virtual CPU runs with it"
         case .virtualCPUDuringFinish: "a virtual CPU made while LAUNCH_FINISH runs is never encrypted"
+        case .refusedCreationStops: "a refused AP creation stops the virtual CPU that it is about"
         case .attributeRangeTooLong: "a look at the attributes of a range looks one frame too far"
         case .staleBinding: "a deleted slot stays bound to its guest memory"
         case .statusNumbersShifted: "firmware statuses reach user space as other numbers"
