@@ -50,6 +50,34 @@ extension Scenario {
                 }
             },
             Scenario(
+                "psc-rewritten", "a virtual CPU rewrites an entry of another's page state change, which is refused",
+                in: .guest
+            ) { world in
+                let running = try world.addRunningGuest(cpus: 2)
+                let asked = PageStateChangeEntry(running.gpa(1).frame, .makeShared)
+                let forged = PageStateChangeEntry(running.gpa(1).frame, .makeShared, .size2M)
+                let header = PageStateChangeHeader(currentEntry: 0, endEntry: 0)
+                var call = GHCBCall(.pageStateChange)
+                call.buffer = bytes(of: header.rawValue) + bytes(of: asked.rawValue)
+                call.outputs = []
+                let entry = running.ghcb(0) + UInt64(GHCBPage.sharedBuffer.lowerBound + 8)
+                running.run(
+                    try running.script(0) { try $0.vmgexit(call) },
+                    try running.script(1) { try $0.write(entry, .shared, bytes(of: forged.rawValue)) })
+                running.thread(0) { exit in
+                    guard case .mapRange(let call) = exit else { return .usual }
+                    world.expect(
+                        call.gpa.frame.isAligned(to: call.pageSize),
+                        "user space is to convert a \(call.pageSize) page at guest frame \(call.gpa.frame)")
+                    running.cpus[0].reply(.result(UInt64(Errno.invalidArgument.rawValue)))
+                    return .goOn
+                }
+                running.thread(1)
+                world.atEnd {
+                    for index in 0..<2 { running.expectFinished(index) }
+                }
+            },
+            Scenario(
                 "hypercall-interrupted", "a signal comes between the VMM's answer and the guest's next entry",
                 in: .guest
             ) { world in
@@ -67,6 +95,9 @@ extension Scenario {
             },
         ]
 }
+
+/// The bytes of a quadword.
+private func bytes(of value: UInt64) -> [UInt8] { (0..<8).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) } }
 
 extension GHCBCall {
     /// AP creation for virtual CPU 1 that must be refused.

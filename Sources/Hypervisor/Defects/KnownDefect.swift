@@ -27,6 +27,8 @@ public enum KnownDefect: String, CaseIterable, Sendable {
     case virtualCPUDuringFinish
     /// 12: AP creation stops the target before it looks at the rest of the request.
     case refusedCreationStops
+    /// 14: an entry of a page state change is read again after it was checked.
+    case pageStateReadTwice
     /// 17: a look at the attributes of a range looks one frame too far.
     case attributeRangeTooLong
     /// 18: a deleted slot stays bound to its guest memory.
@@ -70,6 +72,7 @@ public enum KnownDefect: String, CaseIterable, Sendable {
         case .runningVMSAPunched: 10
         case .virtualCPUDuringFinish: 11
         case .refusedCreationStops: 12
+        case .pageStateReadTwice: 14
         case .attributeRangeTooLong: 17
         case .staleBinding: 18
         case .statusNumbersShifted: 19
@@ -101,6 +104,7 @@ public enum KnownDefect: String, CaseIterable, Sendable {
         case .runningVMSAPunched: "a VMSA's page is taken back while a virtual CPU runs with it"
         case .virtualCPUDuringFinish: "a virtual CPU made while LAUNCH_FINISH runs is never encrypted"
         case .refusedCreationStops: "a refused AP creation stops the virtual CPU that it is about"
+        case .pageStateReadTwice: "an entry of a page state change is read again after it was checked"
         case .attributeRangeTooLong: "a look at the attributes of a range looks one frame too far"
         case .staleBinding: "a deleted slot stays bound to its guest memory"
         case .statusNumbersShifted: "firmware statuses reach user space as other numbers"
