@@ -78,6 +78,27 @@ extension Scenario {
                 }
             },
             Scenario(
+                "ghcb-rewritten", "a virtual CPU rewrites the exit code of another's request under way", in: .guest
+            ) { world in
+                let running = try world.addRunningGuest(cpus: 2)
+                // What the event does not look at would be OUT, without a value in RAX.
+                let port = IOExitInfo(port: 0x80, byteCount: 1, isInput: false)
+                var call = GHCBCall(.hypervisorFeatures, info1: port.rawValue)
+                call.outputs = []
+                let code = running.ghcb(0) + UInt64(GHCBField.exitCode.rawValue)
+                running.run(
+                    try running.script(0) { try $0.vmgexit(call) },
+                    try running.script(1) { try $0.write(code, .shared, bytes(of: ExitCode.ioio.rawValue)) })
+                running.thread(0) { exit in
+                    if case .io = exit { world.fail("user space is to write a port from an RAX that was never given") }
+                    return .usual
+                }
+                running.thread(1)
+                world.atEnd {
+                    for index in 0..<2 { running.expectFinished(index) }
+                }
+            },
+            Scenario(
                 "hypercall-interrupted", "a signal comes between the VMM's answer and the guest's next entry",
                 in: .guest
             ) { world in

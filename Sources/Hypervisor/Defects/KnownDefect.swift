@@ -29,6 +29,8 @@ public enum KnownDefect: String, CaseIterable, Sendable {
     case refusedCreationStops
     /// 14: an entry of a page state change is read again after it was checked.
     case pageStateReadTwice
+    /// 15: a GHCB's fields are read again after the bits that say which of them count.
+    case requestReadTwice
     /// 17: a look at the attributes of a range looks one frame too far.
     case attributeRangeTooLong
     /// 18: a deleted slot stays bound to its guest memory.
@@ -73,6 +75,7 @@ public enum KnownDefect: String, CaseIterable, Sendable {
         case .virtualCPUDuringFinish: 11
         case .refusedCreationStops: 12
         case .pageStateReadTwice: 14
+        case .requestReadTwice: 15
         case .attributeRangeTooLong: 17
         case .staleBinding: 18
         case .statusNumbersShifted: 19
@@ -105,6 +108,7 @@ public enum KnownDefect: String, CaseIterable, Sendable {
         case .virtualCPUDuringFinish: "a virtual CPU made while LAUNCH_FINISH runs is never encrypted"
         case .refusedCreationStops: "a refused AP creation stops the virtual CPU that it is about"
         case .pageStateReadTwice: "an entry of a page state change is read again after it was checked"
+        case .requestReadTwice: "a GHCB's fields are read again after it was checked which of them count"
         case .attributeRangeTooLong: "a look at the attributes of a range looks one frame too far"
         case .staleBinding: "a deleted slot stays bound to its guest memory"
         case .statusNumbersShifted: "firmware statuses reach user space as other numbers"

@@ -39,3 +39,13 @@ extension VirtualMachine {
         return batch
     }
 }
+
+extension GHCBSession {
+    /// Defect 15: the page as it is now, with the bits of the copy that was checked.
+    func readAgain() -> GHCBSession {
+        guard let bytes = try? page.read(), var now = GHCBPage(bytes) else { return self }
+        now.validBitmap = request.page.validBitmap
+        let again = GHCBRequest(gpa: request.gpa, page: now, personality: request.personality)
+        return GHCBSession(request: again, page: page)
+    }
+}
