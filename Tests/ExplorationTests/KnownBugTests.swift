@@ -20,7 +20,8 @@ struct KnownBugTests {
         ("dirtyASIDReused", "asid-again"), ("lostPageFreed", "page-lost-lazy"),
         ("staleFaultMaps", "fault-convert-eager"), ("runningVMSAPunched", "vmsa-punched-eager"),
         ("refusedCreationStops", "creation-refused"), ("pageStateReadTwice", "psc-rewritten"),
-        ("requestReadTwice", "ghcb-rewritten"), ("answerForgotten", "hypercall-interrupted"),
+        ("requestReadTwice", "ghcb-rewritten"), ("replyNotPreset", "hypercall-unanswered"),
+        ("answerForgotten", "hypercall-interrupted"),
     ]
 
     @Test("Each is found, told in words, and replayed twice from its token", arguments: homes)
@@ -43,6 +44,6 @@ struct KnownBugTests {
     @Test("None is left out")
     func complete() {
         #expect(Set(Self.homes.map(\.bug)) == Set(KnownBug.all.map(\.name)))
-        #expect(KnownBug.all.count { $0.number != nil } >= 25)
+        #expect(KnownBug.all.count { $0.number != nil } >= 26)
     }
 }

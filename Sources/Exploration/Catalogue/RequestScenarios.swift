@@ -99,6 +99,28 @@ extension Scenario {
                 }
             },
             Scenario(
+                "hypercall-unanswered", "the VMM refuses a conversion, and does the next without a word", in: .guest
+            ) { world in
+                let running = try world.addRunningGuest(cpus: 1)
+                var exits = 0
+                world.atStart { exits = 0 }
+                let refused = GHCBMSRResponse.pageStateChange(error: GHCBMSRResponse.genericPageStateChangeError)
+                running.run(
+                    try running.script(0) { script in
+                        try script.convert(running.gpa(1), to: .makeShared, expecting: refused)
+                        try script.convert(running.gpa(2), to: .makeShared, expecting: .pageStateChange(error: 0))
+                    })
+                running.thread(0) { exit in
+                    guard case .mapRange = exit else { return .usual }
+                    exits += 1
+                    guard exits == 1 else { return .usual }
+                    running.cpus[0].reply(.result(UInt64(Errno.invalidArgument.rawValue)))
+                    return .goOn
+                }
+                world.thread("VMM") { running.guest.touch([0, 3]) }
+                world.atEnd { running.expectFinished(0) }
+            },
+            Scenario(
                 "hypercall-interrupted", "a signal comes between the VMM's answer and the guest's next entry",
                 in: .guest
             ) { world in

@@ -31,6 +31,8 @@ public enum KnownDefect: String, CaseIterable, Sendable {
     case pageStateReadTwice
     /// 15: a GHCB's fields are read again after the bits that say which of them count.
     case requestReadTwice
+    /// 16: user space's answer to a hypercall is not preset: what the last one left there counts.
+    case replyNotPreset
     /// 17: a look at the attributes of a range looks one frame too far.
     case attributeRangeTooLong
     /// 18: a deleted slot stays bound to its guest memory.
@@ -76,6 +78,7 @@ public enum KnownDefect: String, CaseIterable, Sendable {
         case .refusedCreationStops: 12
         case .pageStateReadTwice: 14
         case .requestReadTwice: 15
+        case .replyNotPreset: 16
         case .attributeRangeTooLong: 17
         case .staleBinding: 18
         case .statusNumbersShifted: 19
@@ -109,6 +112,7 @@ public enum KnownDefect: String, CaseIterable, Sendable {
         case .refusedCreationStops: "a refused AP creation stops the virtual CPU that it is about"
         case .pageStateReadTwice: "an entry of a page state change is read again after it was checked"
         case .requestReadTwice: "a GHCB's fields are read again after it was checked which of them count"
+        case .replyNotPreset: "the answer to a hypercall is not preset, and an earlier one counts"
         case .attributeRangeTooLong: "a look at the attributes of a range looks one frame too far"
         case .staleBinding: "a deleted slot stays bound to its guest memory"
         case .statusNumbersShifted: "firmware statuses reach user space as other numbers"

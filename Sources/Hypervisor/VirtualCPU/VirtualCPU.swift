@@ -82,7 +82,7 @@ public final class VirtualCPU: @unchecked Sendable {
         let defects = machine?.host.defects ?? []
         let isEarly = completion != nil && (exit == .interrupted || exit == .halted)
         guard !isEarly || defects.has(.answerForgotten) else { return exit }
-        pendingReply.withLock { $0 = exit.presetReply }
+        if !defects.has(.replyNotPreset) { pendingReply.withLock { $0 = exit.presetReply } }
         return exit
     }
 
