@@ -136,6 +136,27 @@ extension Scenario {
                 world.thread("VMM") { running.cpus[0].interruptRun() }
                 world.atEnd { running.expectFinished(0) }
             },
+            Scenario(
+                "validated-shared", "a virtual CPU validates a page that the VMM has made shared", in: .guest
+            ) { world in
+                let running = try world.addRunningGuest(cpus: 1)
+                running.run(
+                    try running.script(0) { script in
+                        try script.append(
+                            GuestStep(.pvalidate(running.gpa(1), .size4K, .validate, count: 1), .anything))
+                    })
+                world.thread("VMM") {
+                    try running.guest.convert(1..<2, to: .shared)
+                    running.guest.touch([1])
+                }
+                running.thread(0) { exit in
+                    if case .memoryFault(_, _, true, .badAddress) = exit { return .stop }
+                    return .usual
+                }
+                world.atEnd {
+                    world.expect(!running.guest.isPrivate(1), "a page that the VMM made shared has become private")
+                }
+            },
         ]
 }
 

@@ -53,6 +53,8 @@ public enum KnownDefect: String, CaseIterable, Sendable {
     case tailPagesLeaked
     /// 30: a failed SNP_INIT_EX is ignored.
     case initFailureIgnored
+    /// 34: an access to a shared page as private makes it private, without asking the VMM.
+    case sharedAccessConverts
     /// 35: a freed ASID is given out again without a flush.
     case dirtyASIDReused
     /// 37: a page that does not come back from the RMP is freed, and the machine lives on.
@@ -89,6 +91,7 @@ public enum KnownDefect: String, CaseIterable, Sendable {
         case .lateCoreWithoutSNP: 27
         case .tailPagesLeaked: 29
         case .initFailureIgnored: 30
+        case .sharedAccessConverts: 34
         case .dirtyASIDReused: 35
         case .lostPageFreed: 37
         case .staleFaultMaps: nil
@@ -123,6 +126,7 @@ public enum KnownDefect: String, CaseIterable, Sendable {
         case .lateCoreWithoutSNP: "a core that comes late does not have SNP turned on"
         case .tailPagesLeaked: "the tail pages of a leaked 2 MiB page are listed, too"
         case .initFailureIgnored: "a failed SNP_INIT_EX is ignored"
+        case .sharedAccessConverts: "an access to a shared page as private makes it private unasked"
         case .dirtyASIDReused: "a freed ASID is given out again without a flush"
         case .lostPageFreed: "a page that does not come back from the RMP is freed, and the machine lives on"
         case .staleFaultMaps: "a fault maps what a conversion has taken back meanwhile"

@@ -38,6 +38,11 @@ extension VirtualMachine {
         batch.pageCount = entry.size.pageCount &- UInt64(entry.currentPage)
         return batch
     }
+
+    /// Defect 34: makes a page private because it was accessed so. True if it is.
+    func convertToPrivate(_ gfn: GFN) -> Bool {
+        (try? setMemoryAttributes(gfn.address, byteCount: 4096, to: .private)) != nil
+    }
 }
 
 extension GHCBSession {
