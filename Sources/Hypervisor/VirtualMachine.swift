@@ -87,6 +87,7 @@ public final class VirtualMachine: @unchecked Sendable {
         let lists = (slots, guestMemories, virtualCPUs)
         let (savedLaunch, savedCounts) = (launch, conversionCounts)
         let (savedDeath, isGone) = (causeOfDeath, destroyed.withLock { $0 })
+        let settings = ghcb.current
         var checkpoint = Checkpoint()
         checkpoint.add { [self] in
             (slots, guestMemories, virtualCPUs) = (lists.0, lists.1, lists.2)
@@ -94,6 +95,7 @@ public final class VirtualMachine: @unchecked Sendable {
             totals.withLock { $0 = savedCounts }
             dead.withLock { $0 = savedDeath }
             destroyed.withLock { $0 = isGone }
+            ghcb.change { $0 = settings }
         }
         checkpoint.add(attributes.checkpoint())
         checkpoint.add(launch.launched.checkpoint())
@@ -114,6 +116,7 @@ public final class VirtualMachine: @unchecked Sendable {
         flags |= UInt64(virtualCPUs.count { $0.vmsaFrame != nil }) << 32 | UInt64(launch.asid?.rawValue ?? 0) << 40
         hasher.combine(flags)
         hasher.combine(launch.context?.rawValue ?? 0)
+        for cpu in virtualCPUs { cpu.combine(into: &hasher) }
     }
 
     // MARK: Reading, for tools and tests

@@ -25,8 +25,8 @@ extension Exploration {
         var result = KnownBugResult(bug: bug)
         var settings = ExplorationSettings()
         settings.bug = bug
-        // First a few schedules of everything, so that a bug that needs no luck is found at once.
-        for budget in [20, schedules] where result.failure == nil {
+        // First a few schedules of everything, so that a bug that needs little luck is found soon.
+        for budget in [20, min(300, schedules), schedules] where result.failure == nil {
             settings.budget = .schedules(budget)
             for scenario in Scenario.all {
                 // Where a bug keeps the world from being built, it is for another scenario to find.

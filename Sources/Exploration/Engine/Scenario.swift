@@ -12,6 +12,8 @@ public enum ScenarioArea: String, CaseIterable, Sendable {
     case launch
     /// The host itself.
     case host
+    /// Running guests, and what they ask for.
+    case guest
 }
 
 /// Threads over a small world, and what must hold at every point and at the end.
@@ -49,6 +51,7 @@ public struct Scenario: Sendable, CustomStringConvertible {
     /// All scenarios, area by area.
     public static let all: [Scenario] =
         faultScenarios + conversionScenarios + refusalScenarios + memoryScenarios + launchScenarios + hostScenarios
+        + requestScenarios
 
     /// The scenario of a name.
     public static func named(_ name: String) -> Scenario? { all.first { $0.name == name } }

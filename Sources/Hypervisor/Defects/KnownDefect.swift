@@ -21,8 +21,18 @@ public enum KnownDefect: String, CaseIterable, Sendable {
     case emptyLaunchUpdate
     /// 9: firmware and VMSA pages may be 2 MiB aligned, which makes processors see false RMP violations.
     case alignedFirmwarePages
+    /// 10: a VMSA's page is taken back while a virtual CPU runs with it.
+    case runningVMSAPunched
     /// 11: a virtual CPU made while LAUNCH_FINISH runs is never measured nor encrypted.
     case virtualCPUDuringFinish
+    /// 12: AP creation stops the target before it looks at the rest of the request.
+    case refusedCreationStops
+    /// 14: an entry of a page state change is read again after it was checked.
+    case pageStateReadTwice
+    /// 15: a GHCB's fields are read again after the bits that say which of them count.
+    case requestReadTwice
+    /// 16: user space's answer to a hypercall is not preset: what the last one left there counts.
+    case replyNotPreset
     /// 17: a look at the attributes of a range looks one frame too far.
     case attributeRangeTooLong
     /// 18: a deleted slot stays bound to its guest memory.
@@ -43,12 +53,16 @@ public enum KnownDefect: String, CaseIterable, Sendable {
     case tailPagesLeaked
     /// 30: a failed SNP_INIT_EX is ignored.
     case initFailureIgnored
+    /// 34: an access to a shared page as private makes it private, without asking the VMM.
+    case sharedAccessConverts
     /// 35: a freed ASID is given out again without a flush.
     case dirtyASIDReused
     /// 37: a page that does not come back from the RMP is freed, and the machine lives on.
     case lostPageFreed
     /// Not of the list, but the race that the invalidation brackets are for: a fault maps what was taken back meanwhile.
     case staleFaultMaps
+    /// Not of the list: a run that is interrupted before it has taken user space's answer forgets it.
+    case answerForgotten
 
     /// The bug's number in the list of known bugs, or nil if it is not of the list.
     public var number: Int? {
@@ -61,7 +75,12 @@ public enum KnownDefect: String, CaseIterable, Sendable {
         case .mappingKeptAfterFailure: 7
         case .emptyLaunchUpdate: 8
         case .alignedFirmwarePages: 9
+        case .runningVMSAPunched: 10
         case .virtualCPUDuringFinish: 11
+        case .refusedCreationStops: 12
+        case .pageStateReadTwice: 14
+        case .requestReadTwice: 15
+        case .replyNotPreset: 16
         case .attributeRangeTooLong: 17
         case .staleBinding: 18
         case .statusNumbersShifted: 19
@@ -72,9 +91,11 @@ public enum KnownDefect: String, CaseIterable, Sendable {
         case .lateCoreWithoutSNP: 27
         case .tailPagesLeaked: 29
         case .initFailureIgnored: 30
+        case .sharedAccessConverts: 34
         case .dirtyASIDReused: 35
         case .lostPageFreed: 37
         case .staleFaultMaps: nil
+        case .answerForgotten: nil
         }
     }
 
@@ -89,7 +110,12 @@ public enum KnownDefect: String, CaseIterable, Sendable {
         case .mappingKeptAfterFailure: "a failed LAUNCH_UPDATE keeps the kernel's mapping of the page"
         case .emptyLaunchUpdate: "LAUNCH_UPDATE takes a length of 0"
         case .alignedFirmwarePages: "firmware and VMSA pages may be 2 MiB aligned"
+        case .runningVMSAPunched: "a VMSA's page is taken back while a virtual CPU runs with it"
         case .virtualCPUDuringFinish: "a virtual CPU made while LAUNCH_FINISH runs is never encrypted"
+        case .refusedCreationStops: "a refused AP creation stops the virtual CPU that it is about"
+        case .pageStateReadTwice: "an entry of a page state change is read again after it was checked"
+        case .requestReadTwice: "a GHCB's fields are read again after it was checked which of them count"
+        case .replyNotPreset: "the answer to a hypercall is not preset, and an earlier one counts"
         case .attributeRangeTooLong: "a look at the attributes of a range looks one frame too far"
         case .staleBinding: "a deleted slot stays bound to its guest memory"
         case .statusNumbersShifted: "firmware statuses reach user space as other numbers"
@@ -100,9 +126,11 @@ public enum KnownDefect: String, CaseIterable, Sendable {
         case .lateCoreWithoutSNP: "a core that comes late does not have SNP turned on"
         case .tailPagesLeaked: "the tail pages of a leaked 2 MiB page are listed, too"
         case .initFailureIgnored: "a failed SNP_INIT_EX is ignored"
+        case .sharedAccessConverts: "an access to a shared page as private makes it private unasked"
         case .dirtyASIDReused: "a freed ASID is given out again without a flush"
         case .lostPageFreed: "a page that does not come back from the RMP is freed, and the machine lives on"
         case .staleFaultMaps: "a fault maps what a conversion has taken back meanwhile"
+        case .answerForgotten: "an interrupted run forgets user space's answer"
         }
     }
 }

@@ -24,4 +24,33 @@ extension VirtualMachine {
     func looked(_ range: Range<GFN>) -> Range<GFN> {
         host.has(.attributeRangeTooLong) ? range.lowerBound..<(range.upperBound + 1) : range
     }
+
+    /// Defect 14: a run of pages as its first entry says now, whatever was checked.
+    func readAgain(
+        _ checked: PageStateChangeRun.Batch, _ area: ScratchArea, _ session: GHCBSession
+    ) -> PageStateChangeRun.Batch {
+        guard case .sharedBuffer(let start) = area.place, let bytes = try? session.page.read() else { return checked }
+        let offset = start + (checked.entries.lowerBound + 1) * PageStateChangeBuffer.quadwordByteCount
+        let entry = PageStateChangeEntry(rawValue: bytes.integer(at: offset))
+        var batch = checked
+        batch.gfn = entry.gfn
+        batch.size = entry.size
+        batch.pageCount = entry.size.pageCount &- UInt64(entry.currentPage)
+        return batch
+    }
+
+    /// Defect 34: makes a page private because it was accessed so. True if it is.
+    func convertToPrivate(_ gfn: GFN) -> Bool {
+        (try? setMemoryAttributes(gfn.address, byteCount: 4096, to: .private)) != nil
+    }
+}
+
+extension GHCBSession {
+    /// Defect 15: the page as it is now, with the bits of the copy that was checked.
+    func readAgain() -> GHCBSession {
+        guard let bytes = try? page.read(), var now = GHCBPage(bytes) else { return self }
+        now.validBitmap = request.page.validBitmap
+        let again = GHCBRequest(gpa: request.gpa, page: now, personality: request.personality)
+        return GHCBSession(request: again, page: page)
+    }
 }

@@ -90,7 +90,9 @@ extension VirtualMachine {
             (nested.sequence, self.slot(containing: gfn), attributes.attribute(of: gfn))
         }
         guard let slot else { return (isAlive ? .mmio(gpa: gpa) : .failed(.ioError), false) }
-        if kind == .snp, isPrivate != (attribute == .private) { return (fault, false) }
+        if kind == .snp, isPrivate != (attribute == .private) {
+            return (fault, host.has(.sharedAccessConverts) && isPrivate && convertToPrivate(gfn))
+        }
         do throws(Errno) {
             let target = isPrivate ? try backPrivate(gfn, slot) : try backShared(gfn, slot)
             guard let target else { return (fault, true) }

@@ -29,7 +29,8 @@ extension VirtualCPU {
         }
         page.store([UInt8](repeating: 0, count: 16), at: GHCBPage.validBitmapOffset)
         schedulePoint(.hostAccess)
-        return carryOut(answer(session, of: machine), session)
+        let isReadTwice = machine.host.has(.requestReadTwice)
+        return carryOut(answer(isReadTwice ? session.readAgain() : session, of: machine), session)
     }
 
     /// The handler of each event.

@@ -34,7 +34,8 @@ extension VirtualMachine {
         store(run, since: before, area, session)
         switch step {
         case .end(let result): return .result(result)
-        case .convert(let batch):
+        case .convert(let checked):
+            let batch = host.has(.pageStateReadTwice) ? readAgain(checked, area, session) : checked
             let call = MapRangeCall(
                 gpa: batch.gfn.address, pageCount: batch.pageCount, pageSize: batch.size, attribute: batch.attribute)
             return .exit(.mapRange(call)) { _, machine, reply in

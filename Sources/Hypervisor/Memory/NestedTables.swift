@@ -138,7 +138,7 @@ extension VirtualMachine {
             nested.lock.withLock { nested.noteFlush(of: unflushed) }
             flushes &+= 1
         }
-        if nested.guestVMSACount.load(ordering: .relaxed) > 0 { expelVMSAs(in: frames) }
+        if nested.guestVMSACount.load(ordering: .relaxed) > 0, !host.has(.runningVMSAPunched) { expelVMSAs(in: frames) }
         return zapped
     }
 

@@ -23,6 +23,7 @@ extension VirtualMachine {
         guard let target = found else { return false }
         guard let kind = UInt16(exactly: request).map(APCreationKind.init(rawValue:)) else { return false }
         guard [.createOnInit, .create, .destroy].contains(kind) else { return false }
+        if host.has(.refusedCreationStops) { target.request { $0.newVMSA = .some(.none) } }
         guard kind != .destroy else {
             target.request { $0.newVMSA = .some(.none) }
             return true

@@ -61,6 +61,7 @@ extension VirtualCPU {
     func request(_ change: (inout Requests) -> Void) {
         requests.withLock { change(&$0) }
         interrupt.raise()
+        noteChange()
     }
 
     /// Gets the virtual CPU out of the guest and waits until no run is under way. The machine is dead or destroyed, so that it

@@ -47,7 +47,7 @@ public final class VirtualCPU: @unchecked Sendable {
     /// What to do with user space's reply before the guest goes on (Linux: `complete_userspace_io`).
     var completion: ((VirtualCPU, UserReply) -> ExitDisposition)?
     /// User space's reply to the last exit, preset to what leaves the guest unharmed.
-    private let pendingReply = Mutex(UserReply.none)
+    let pendingReply = Mutex(UserReply.none)
 
     init(id: UInt32, initialState: VMSA, of machine: VirtualMachine) {
         self.id = id
@@ -67,39 +67,27 @@ public final class VirtualCPU: @unchecked Sendable {
         lock.withLock { thread = HardwareThread(processor, interrupt: interrupt) }
     }
 
-    /// The state outside guest memory, for putting it back. What a processor of its own keeps is not part of it.
-    func checkpoint() -> Checkpoint {
-        let frames = (vmsaFrame, enteredVMSA)
-        let kept = (state, vmsaSource, ghcb, ghcbState, sipiHasCome, eventInjection, tlbControl, completion)
-        let (asked, reply) = (requests.withLock { $0 }, pendingReply.withLock { $0 })
-        var checkpoint = Checkpoint()
-        checkpoint.add { [self] in
-            (vmsaFrame, enteredVMSA) = frames
-            (state, vmsaSource, ghcb, ghcbState, sipiHasCome, eventInjection, tlbControl, completion) = kept
-            requests.withLock { $0 = asked }
-            pendingReply.withLock { $0 = reply }
-        }
-        return checkpoint
-    }
-
     // MARK: User space's side
 
     /// Fills in the reply to the last exit, as a VMM does in `kvm_run` before the next run. An exit that needs none, or a
     /// reply of the wrong kind, leaves it without effect.
-    public func reply(_ reply: UserReply) { pendingReply.withLock { $0 = reply } }
+    public func reply(_ reply: UserReply) {
+        pendingReply.withLock { $0 = reply }
+        noteChange()
+    }
 
-    /// Presets the reply and hands an exit to user space.
+    /// Presets the reply and hands an exit to user space. A run that ends before it has taken the last reply leaves that to
+    /// the next run.
     func hand(_ exit: UserExit) -> UserExit {
-        pendingReply.withLock { $0 = exit.presetReply }
+        let defects = machine?.host.defects ?? []
+        let isEarly = completion != nil && (exit == .interrupted || exit == .halted)
+        guard !isEarly || defects.has(.answerForgotten) else { return exit }
+        if !defects.has(.replyNotPreset) { pendingReply.withLock { $0 = exit.presetReply } }
         return exit
     }
 
-    func takeReply() -> UserReply {
-        pendingReply.withLock { reply in
-            defer { reply = .none }
-            return reply
-        }
-    }
+    /// The reply. It stays until the next exit presets another.
+    func takeReply() -> UserReply { pendingReply.withLock { $0 } }
 }
 
 /// Which VMSA a virtual CPU runs.
