@@ -114,7 +114,7 @@ let package = Package(
         .testTarget(
             name: "ProcessorTests",
             dependencies: ["NativeProcessor", "Processor", "ProcessorCore", "SNPArchitecture", "Machine", "CPlatform"],
-            swiftSettings: strict),
+            exclude: ["Programs"], swiftSettings: strict),
         .testTarget(
             name: "ScriptedGuestTests",
             dependencies: ["ScriptedGuest", "SecureProcessor", "Hypervisor", "Machine", "Rampart", crypto],

@@ -45,8 +45,9 @@
 @inline(never) func resolve(_ core: Core, _ op: Op, _ rip: UInt64) -> Op? {
     guard let block = resolveIndirect(core, op, rip) else { return nil }
     let start = rip &- UInt64(bitPattern: Int64(op.pointee.target))
-    // Both ends lie in one page, so the link is right wherever that page is mapped.
-    if (start ^ rip) & ~0xfff == 0 { op.pointee.link = UnsafeMutableRawPointer(block) }
+    // Both ends lie in one page, so the link is right wherever that page is mapped. In 64-bit mode the base is 0.
+    let base = load(core, CoreLayout.segmentBases + 8, as: UInt64.self)
+    if ((start &+ base) ^ (rip &+ base)) & ~0xfff == 0 { op.pointee.link = UnsafeMutableRawPointer(block) }
     return block
 }
 

@@ -14,6 +14,8 @@ package enum CoreLayout {
     package static let blockRIP = 0x88
     /// Three registers for operations that one instruction is split into.
     package static let temporaries = 0x90
+    /// Whether a string instruction has read an element that it has yet to write: the third temporary.
+    package static let stagedElement = 0xa0
     /// The bases of ES, CS, SS, DS, FS and GS.
     package static let segmentBases = 0xa8
     /// The last result's kind and size: see `FlagKind`.

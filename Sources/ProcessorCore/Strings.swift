@@ -4,7 +4,7 @@
 // an access must be asked for. A value read and not yet written waits in a temporary: the page it came from need not stay
 // in the TLB beside the page it goes to.
 
-private let staged = CoreLayout.temporaries + 16
+private let staged = CoreLayout.stagedElement
 private let stagedValue = CoreLayout.temporaries + 8
 private let rsi: UInt8 = 48
 private let rdi: UInt8 = 56

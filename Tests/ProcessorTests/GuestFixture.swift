@@ -32,10 +32,11 @@ final class GuestFixture {
     let machine: Machine
     let nested: PageTable
     let memory: GuestAccess
-    let processor = X86Processor(seed: 1)
+    let processor: X86Processor
     var state = VirtualCPUState(registers: VMSA())
 
-    init() throws {
+    init(code: CodeRegistry = CodeRegistry()) throws {
+        processor = X86Processor(seed: 1, code: code)
         machine = try Machine(MachineConfiguration(dramByteCount: 256 << 20))
         nested = try PageTable(memory: machine.memory, pages: FramesUpwards(first: PFN(32 << 8)))
         let key = machine.encryption.installKey((0..<16).map { UInt8($0 ^ 0x5a) }, for: Self.asid)

@@ -128,9 +128,6 @@ struct RunTests {
 }
 
 extension GuestFixture {
-    private static let idt: UInt64 = 0xe0_0000
-    private static let gdt: UInt64 = 0xe0_1000
-
     /// An interrupt table without gates, a descriptor table with flat code and data.
     func installHandlers() throws {
         try put(Self.gdt, quadwords: [0, 0x00af_9b00_0000_ffff, 0x00cf_9300_0000_ffff])

@@ -3,6 +3,19 @@
 internal import ProcessorCore
 internal import SNPArchitecture
 
+/// Where code is fetched from.
+struct CodeFrame: Hashable {
+    var pfn: PFN
+    /// Of the 2 MiB region of the RMP that the frame is in.
+    var generation: UInt32
+}
+
+/// What must be the same for the jump cache to hold: it is asked by RIP alone.
+struct JumpKey: Hashable {
+    var mode: BlockMode
+    var base: UInt64
+}
+
 /// The blocks of one processor.
 ///
 /// Operations stay where they are until the whole cache is emptied: a block that was dropped may still be running.
@@ -12,8 +25,12 @@ internal import SNPArchitecture
         var mode: BlockMode
     }
     private var blocks: [Key: UnsafeMutablePointer<Operation>] = unsafe [:]
-    /// For each frame with code the keys of its blocks.
-    private var frames: [UInt64: [Key]] = [:]
+    /// A frame with code: its blocks, and the generation of its RMP region when they were decoded.
+    private struct Frame {
+        var keys: [Key] = []
+        var generation: UInt32
+    }
+    private var frames: [UInt64: Frame] = [:]
     private var chunks: [UnsafeMutableBufferPointer<Operation>] = unsafe []
     private var used = 0
     /// The instructions that operations of the run loop refer to.
@@ -45,9 +62,15 @@ internal import SNPArchitecture
     /// The number that the next instruction will have.
     var nextInstruction: Int { instructions.count }
 
+    /// Whether a frame's blocks were decoded before its RMP region changed: the page may have been another's meanwhile.
+    func isOutdated(_ frame: CodeFrame) -> Bool {
+        frames[frame.pfn.rawValue].map { $0.generation != frame.generation } ?? false
+    }
+
     /// Keeps a block's operations. With an address it is found again; without, only by whoever holds the result.
-    func add(_ builder: BlockBuilder, at address: UInt64?, alsoIn second: PFN? = nil) -> UnsafeMutablePointer<Operation>
-    {
+    func add(
+        _ builder: BlockBuilder, at address: UInt64?, in places: [CodeFrame]
+    ) -> UnsafeMutablePointer<Operation> {
         let count = builder.operations.count
         if unsafe chunks.isEmpty || used + count > Self.chunkCount {
             unsafe chunks.append(.allocate(capacity: Self.chunkCount))
@@ -60,16 +83,20 @@ internal import SNPArchitecture
         if let address {
             let key = Key(address: address, mode: builder.mode)
             unsafe blocks[key] = place
-            frames[address >> 12, default: []].append(key)
+            if let frame = places.first {
+                frames[frame.pfn.rawValue, default: Frame(generation: frame.generation)].keys.append(key)
+            }
         }
-        if let second { frames[second.rawValue] = frames[second.rawValue] ?? [] }
+        for frame in places where frames[frame.pfn.rawValue] == nil {
+            frames[frame.pfn.rawValue] = Frame(generation: frame.generation)
+        }
         return unsafe place
     }
 
     /// Forgets the blocks of a frame; their operations stay.
     func drop(_ pfn: PFN) {
-        guard let keys = frames.removeValue(forKey: pfn.rawValue) else { return }
-        for key in keys { unsafe blocks[key] = nil }
+        guard let frame = frames.removeValue(forKey: pfn.rawValue) else { return }
+        for key in frame.keys { unsafe blocks[key] = nil }
     }
 
     /// Whether so much has been decoded that the cache should be emptied at the next opportunity.

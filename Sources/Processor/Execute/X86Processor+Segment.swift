@@ -31,7 +31,9 @@ extension X86Processor {
             core.flags = core.flags & ~0x40 | (raises ? 0x40 : 0)
         case .swapgs:
             try requireSupervisor()
-            swap(&state.registers.gs.base, &state.registers.kernelGSBase)
+            let kernel = state.registers.kernelGSBase
+            state.registers.kernelGSBase = state.registers.gs.base
+            state.registers.gs.base = kernel
             loadSegmentBases()
         default: try moveBase(i)
         }

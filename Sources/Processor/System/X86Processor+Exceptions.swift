@@ -1,6 +1,7 @@
 // Delivery of exceptions and interrupts through the guest's IDT, or the vector table of real mode.
 
 internal import Machine
+internal import ProcessorCore
 internal import SNPArchitecture
 
 extension X86Processor {
@@ -34,6 +35,8 @@ extension X86Processor {
     private func deliver(_ exception: GuestException, during first: GuestException?) throws(Interruption) {
         counts.exceptions[exception.vector, default: 0] += 1
         forgetContinuation()
+        // An element that a string instruction has read and not written is read again.
+        core[CoreLayout.stagedElement] = 0
         if let address = exception.address { state.registers.cr2 = address }
         let before = state.registers
         let flags = flagsRegister
@@ -54,7 +57,8 @@ extension X86Processor {
                 // The delivery is repeated when the guest is entered again: the exit remembers the event.
                 throw remember(exception, error)
             }
-            if exception.vector == 8 { throw .exit(GuestExit(.shutdown)) }
+            if let start = exception.start { state.registers.rip = start }
+            if exception.vector == 8, !exception.isSoftware, !exception.isExternal { throw .exit(GuestExit(.shutdown)) }
             if Self.makeDoubleFault(exception, second) {
                 try deliver(.doubleFault(), during: exception)
             } else {

@@ -21,6 +21,8 @@ struct GuestException: Hashable {
     var address: UInt64?
     /// INT n, INT3, INTO: the privilege of the gate is checked, and RIP is that of the next instruction.
     var isSoftware = false
+    /// Of a software interrupt: the instruction's own RIP, where a fault of its delivery stands.
+    var start: UInt64?
     /// Comes from outside the instruction stream.
     var isExternal = false
 
@@ -63,6 +65,14 @@ public struct ProcessorCounts: Hashable, Sendable {
     /// The core's memory.
     let core: CoreMemory
     let blocks = BlockCache()
+    /// What the processors of the machine know of each other's code, and this one's number there.
+    let code: CodeRegistry
+    let codeNumber: Int
+    var codeGeneration: UInt64 = 0
+    var codeVersion: UInt64 = 0
+    var hasOthers = false
+    /// What the jump cache was filled under.
+    var jumpKey = JumpKey(mode: BlockMode(.bits16), base: 0)
     /// The registers of the run. General registers and arithmetic flags are in the core while the guest runs.
     var state = VirtualCPUState(registers: VMSA())
     /// The guest's memory. Nil outside a run.
@@ -87,13 +97,19 @@ public struct ProcessorCounts: Hashable, Sendable {
     var regions: [UInt64: (pfn: PFN, generation: UInt32)] = [:]
     /// The ASID's epoch and the control registers that the TLB was filled under.
     var translationKey = TranslationKey()
+    /// Frames that were last lent for access without the C-bit.
+    var sharedFrames: Set<PFN> = []
     /// When `regions` would grow past this, the TLB is emptied instead.
     static let maximumRegions = 256
 
     /// Makes a processor in no particular state: VMRUN brings the registers.
     ///
-    /// - Parameter seed: of the random numbers that RDRAND gives
-    public init(seed: UInt64 = 0) {
+    /// - Parameters:
+    ///   - seed: of the random numbers that RDRAND gives
+    ///   - code: shared by all processors that run code in the same memory
+    public init(seed: UInt64 = 0, code: CodeRegistry = CodeRegistry()) {
+        self.code = code
+        codeNumber = code.join()
         entropy = seed &* 0x9e37_79b9_7f4a_7c15 | 1
         core = unsafe CoreMemory(
             CoreCallbacks(
@@ -101,6 +117,8 @@ public struct ProcessorCounts: Hashable, Sendable {
                 block: { core, rip in unsafe X86Processor.of(core).findBlock(rip) }))
         unsafe core.context = UnsafeRawPointer(Unmanaged.passUnretained(self).toOpaque())
     }
+
+    deinit { code.leave(codeNumber) }
 
     /// The processor whose core calls back.
     private static func of(_ core: UnsafeMutableRawPointer) -> X86Processor {
@@ -123,6 +141,7 @@ public struct ProcessorCounts: Hashable, Sendable {
         self.memory = memory
         unsafe continuation = nil
         loadRegisters()
+        core[CoreLayout.stagedElement] = 0
         revalidateTranslations()
         let exit = runUntilExit(interrupt)
         storeRegisters()
@@ -134,6 +153,7 @@ public struct ProcessorCounts: Hashable, Sendable {
     /// Forgets decoded code: for whoever has changed the guest's memory by other means than guest code.
     public func forgetCode() {
         blocks.removeAll()
+        code.removeAll(of: codeNumber)
         core.flushJumps()
     }
 
@@ -152,9 +172,9 @@ public struct ProcessorCounts: Hashable, Sendable {
 
     /// Runs until the core has a reason to come back, and deals with it.
     private func runSlice() throws(Interruption) {
+        readNews()
         if blocks.isFull {
-            blocks.removeAll()
-            core.flushJumps()
+            forgetCode()
             unsafe continuation = nil
         }
         let slice = Int64(min(state.budget, Self.sliceCount))
@@ -247,6 +267,10 @@ public struct ProcessorCounts: Hashable, Sendable {
             state.registers.rip = nextRIP(after: instruction)
             do throws(Interruption) { try execute(instruction) } catch {
                 if !isDone(error) { state.registers.rip = start }
+                if case .exception(var exception) = error, exception.isSoftware {
+                    exception.start = start
+                    throw .exception(exception)
+                }
                 throw error
             }
             if repeatsInstruction {

@@ -81,7 +81,7 @@ extension X86Processor {
         do throws(Interruption) {
             let isWrite =
                 access & Self.writeBit != 0 || (access & Self.eitherBit != 0 && missedWrite(address, byteCount))
-            try checkCanonical(address, byteCount)
+            try checkCanonical(address, byteCount, isStack: unsafe Self.usesStack(operation))
             if (address & 0xfff) + UInt64(byteCount) > 4096 {
                 step = .crossing(address: address, byteCount: byteCount, isWrite: isWrite)
                 return false
@@ -96,13 +96,25 @@ extension X86Processor {
     /// String operations read and write: the access that missed is a write if a read would have hit.
     private func missedWrite(_ address: UInt64, _ byteCount: Int) -> Bool {
         core[core.entryOffset(address) + TLBEntry.readTag] == (address &+ UInt64(byteCount - 1)) & ~0xfff
-            || core[CoreLayout.temporaries + 16] != 0
+            || core[CoreLayout.stagedElement] != 0
     }
 
-    func checkCanonical(_ address: UInt64, _ byteCount: Int) throws(Interruption) {
+    func checkCanonical(_ address: UInt64, _ byteCount: Int, isStack: Bool = false) throws(Interruption) {
         guard isLongMode else { return }
         let last = address &+ UInt64(byteCount - 1)
-        guard Self.isCanonical(address), Self.isCanonical(last) else { throw .exception(.protection()) }
+        guard Self.isCanonical(address), Self.isCanonical(last) else {
+            throw .exception(isStack ? .stack() : .protection())
+        }
+    }
+
+    /// Whether an operation's access is through SS: RSP or RBP as base without another segment, or the stack itself.
+    private static func usesStack(_ operation: UnsafeMutablePointer<Operation>) -> Bool {
+        let code = unsafe operation.pointee.code
+        if code >= OperationCode.push(size: 0, form: 0), code <= OperationCode.leaveFrame { return true }
+        if [OperationCode.call, OperationCode.callR, OperationCode.returnNear].contains(code) { return true }
+        let bases = CoreLayout.segmentBases..<CoreLayout.segmentBases + 48
+        guard unsafe !bases.contains(Int(operation.pointee.index)) else { return false }
+        return unsafe operation.pointee.base == 32 || operation.pointee.base == 40
     }
 
     static func isCanonical(_ address: UInt64) -> Bool {
@@ -122,11 +134,12 @@ extension X86Processor {
             throw .exit(
                 GuestExit(.nestedPageFault, info1: PageFaultError.finalAddress.rawValue, info2: page.gpa.rawValue))
         }
+        unsafe noteKind(of: lent.pfn, page.cBit)
         unsafe depend(on: lent)
         let linear = address & ~0xfff
         let host = UInt64(UInt(bitPattern: unsafe lent.bytes))
         let entry = core.entryOffset(address)
-        if blocks.holdsCode(unsafe lent.pfn) {
+        if isCode(unsafe lent.pfn) {
             if kind == .write {
                 step = unsafe .code(address: address, frame: lent.pfn, bytes: UInt(bitPattern: lent.bytes))
                 return false
@@ -139,6 +152,12 @@ extension X86Processor {
         core[entry + TLBEntry.readTag] = linear
         core[entry + TLBEntry.addend] = host &- linear
         return true
+    }
+
+    /// A frame is lent in the form of one kind of access, so translations of the other kind must go.
+    private func noteKind(of frame: PFN, _ cBit: CBit) {
+        let changes = cBit == .shared ? sharedFrames.insert(frame).inserted : sharedFrames.remove(frame) != nil
+        if changes { flushTranslations() }
     }
 
     // MARK: Single steps
@@ -155,8 +174,7 @@ extension X86Processor {
             core[entry + TLBEntry.readTag] = linear
             core[entry + TLBEntry.writeTag] = linear
             core[entry + TLBEntry.addend] = UInt64(bytes) &- linear
-            blocks.drop(frame)
-            core.flushJumps()
+            forgetCode(of: frame)
             try unsafe runStep(copy)
             core[entry + TLBEntry.writeTag] = TLBEntry.none
         case .crossing(let address, let byteCount, let isWrite):
@@ -228,6 +246,11 @@ extension X86Processor {
     /// The block at RIP, or nil with `refusal`.
     func blockNow() -> UnsafeMutablePointer<Operation>? {
         let rip = state.registers.rip
+        let key = JumpKey(mode: blockMode, base: codeMode == .bits64 ? 0 : state.registers.cs.base)
+        if key != jumpKey {
+            core.flushJumps()
+            jumpKey = key
+        }
         core[CoreLayout.blockRIP] = rip
         return unsafe findBlock(rip)?.assumingMemoryBound(to: Operation.self)
     }
@@ -260,7 +283,8 @@ extension X86Processor {
             guard rip <= state.registers.cs.limit else { throw .exception(.protection()) }
         }
         let frame = try fetchFrame(linear)
-        let address = frame.rawValue << 12 | linear & 0xfff
+        let address = frame.pfn.rawValue << 12 | linear & 0xfff
+        if blocks.isOutdated(frame) { forgetCode(of: frame.pfn) }
         if let known = unsafe blocks.block(address, mode) { return unsafe known }
         counts.blocks += 1
         var builder = BlockBuilder(mode: mode, firstInstruction: blocks.nextInstruction)
@@ -280,7 +304,7 @@ extension X86Processor {
                     builder.finish()
                     break
                 }
-                return try unsafe decodeCrossing(&builder, bytes, pageEnd)
+                return try unsafe decodeCrossing(&builder, bytes, pageEnd, from: frame)
             case .undefined:
                 if builder.isEmpty { throw try noteUndefined(bytes) }
                 builder.finish()
@@ -290,10 +314,7 @@ extension X86Processor {
             }
         }
         builder.finish()
-        let wasCode = blocks.holdsCode(frame)
-        let result = unsafe blocks.add(builder, at: address)
-        if !wasCode { forbidWrites() }
-        return unsafe result
+        return unsafe keep(builder, at: address, in: frame)
     }
 
     /// The instruction at RIP, which has been decoded before.
@@ -313,7 +334,7 @@ extension X86Processor {
     }
 
     private func decodeCrossing(
-        _ builder: inout BlockBuilder, _ bytes: [UInt8], _ pageEnd: UInt64
+        _ builder: inout BlockBuilder, _ bytes: [UInt8], _ pageEnd: UInt64, from first: CodeFrame
     ) throws(Interruption) -> UnsafeMutablePointer<Operation> {
         let second = try fetchFrame(codeMode == .bits64 ? pageEnd : pageEnd & 0xffff_ffff)
         let all = bytes + frameBytes(second, 0, 15 - bytes.count)
@@ -323,10 +344,49 @@ extension X86Processor {
         case .tooLong, .incomplete: throw .exception(.protection())
         }
         builder.finish()
-        let wasCode = blocks.holdsCode(second)
-        let result = unsafe blocks.add(builder, at: nil, alsoIn: second)
-        if !wasCode { forbidWrites() }
+        return unsafe keep(builder, at: nil, in: first, second)
+    }
+
+    private func keep(
+        _ builder: BlockBuilder, at address: UInt64?, in frames: CodeFrame...
+    ) -> UnsafeMutablePointer<Operation> {
+        let new = frames.filter { !blocks.holdsCode($0.pfn) }
+        let result = unsafe blocks.add(builder, at: address, in: frames)
+        for frame in new { code.add(frame.pfn, by: codeNumber) }
+        if !new.isEmpty { forbidWrites() }
         return unsafe result
+    }
+
+    // MARK: Writes to code
+
+    /// Whether this processor or another of the machine has decoded code of a frame.
+    func isCode(_ pfn: PFN) -> Bool {
+        blocks.holdsCode(pfn) || (hasOthers && code.isHeld(pfn, byOtherThan: codeNumber))
+    }
+
+    /// A frame's code is no longer what was decoded, here and elsewhere.
+    func forgetCode(of pfn: PFN) {
+        blocks.drop(pfn)
+        core.flushJumps()
+        code.noteWrite(pfn, by: codeNumber)
+    }
+
+    /// Forgets what other processors have written to, and translations that would let this one write to their code.
+    func readNews() {
+        let version = code.currentVersion
+        guard version != codeVersion else { return }
+        codeVersion = version
+        let news = code.takeNews(codeNumber)
+        hasOthers = news.hasOthers
+        if !news.written.isEmpty {
+            for frame in news.written { blocks.drop(PFN(frame)) }
+            core.flushJumps()
+            forgetContinuation()
+        }
+        if news.generation != codeGeneration {
+            codeGeneration = news.generation
+            if hasOthers { forbidWrites() }
+        }
     }
 
     private func noteUndefined(_ bytes: [UInt8]) throws(Interruption) -> Interruption {
@@ -344,7 +404,7 @@ extension X86Processor {
     }
 
     /// The frame of code at a linear address. Fetches are always private.
-    private func fetchFrame(_ linear: UInt64) throws(Interruption) -> PFN {
+    private func fetchFrame(_ linear: UInt64) throws(Interruption) -> CodeFrame {
         let page = try translate(linear, .execute)
         guard let memory else { throw .exit(GuestExit(.interrupt)) }
         do throws(GuestFault) {
@@ -352,14 +412,15 @@ extension X86Processor {
                 throw .nestedPageFault(gpa: page.gpa, error: [.finalAddress, .instructionFetch])
             }
             unsafe depend(on: lent)
-            return unsafe lent.pfn
+            return unsafe CodeFrame(pfn: lent.pfn, generation: lent.generation)
         } catch {
             throw interruption(error)
         }
     }
 
-    private func frameBytes(_ frame: PFN, _ offset: Int, _ count: Int) -> [UInt8] {
+    private func frameBytes(_ frame: CodeFrame, _ offset: Int, _ count: Int) -> [UInt8] {
         guard let memory else { return [] }
-        return memory.memory.bytes(SPA(frame.address.rawValue + UInt64(offset)), count: count, key: memory.context.key)
+        return memory.memory.bytes(
+            SPA(frame.pfn.address.rawValue + UInt64(offset)), count: count, key: memory.context.key)
     }
 }

@@ -36,9 +36,8 @@ extension X86Processor {
             guard let memory else { return }
             do throws(GuestFault) {
                 let found = try memory.translate(page.gpa, .write, page.cBit)
-                if blocks.holdsCode(found.pfn) {
-                    blocks.drop(found.pfn)
-                    core.flushJumps()
+                if isCode(found.pfn) {
+                    forgetCode(of: found.pfn)
                     forgetContinuation()
                 }
                 try memory.store(Array(bytes[done..<done + piece]), at: page.gpa, page.cBit)

@@ -55,7 +55,7 @@ extension X86Processor {
             entryAddress = walk.entryAddress
             entry = try readEntry(entryAddress, walk.entryByteCount)
             guard entry & 1 != 0 else { throw pageFault(linear, error) }
-            if walk.entryByteCount == 8, entry >> 52 & 0x7ff & 0 != 0 || (!noExecute && entry >> 63 != 0) {
+            if walk.entryByteCount == 8, !noExecute, entry >> 63 != 0 {
                 throw pageFault(linear, error | 9)
             }
             let isTop = walk.isUnprotectedTop
