@@ -63,9 +63,11 @@ final class GuestRun {
         do throws(Errno) { responder = try VMMResponder(machine: guest.machine) } catch {
             throw LaunchFailure.call("KVM_ENABLE_CAP", error)
         }
+        let code = CodeRegistry()
         processors = guest.virtualCPUs.map {
             TracingProcessor(
-                X86Processor(seed: request.seed &+ UInt64($0.id) &+ 1), vcpu: Int($0.id), isTraced: request.isTraced)
+                X86Processor(seed: request.seed &+ UInt64($0.id) &+ 1, code: code), vcpu: Int($0.id),
+                isTraced: request.isTraced)
         }
         for (cpu, processor) in zip(guest.virtualCPUs, processors) { cpu.attach(processor) }
         let serial = SerialPort()
