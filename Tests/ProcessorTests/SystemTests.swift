@@ -53,8 +53,8 @@ struct SystemTests {
         let rows: [(String, [UInt8], ExitCode, UInt64)] = [
             // hlt
             ("hlt", [0xf4], .halt, 1), ("vmgexit", [0xf3, 0x0f, 0x01, 0xd9], .vmgexit, 4),
-            // pause
-            ("pause", [0xf3, 0x90], .pause, 2),
+            // mov ecx, 3000; pause; dec ecx; jnz to the pause: the filter lets all but the last pass
+            ("pause", [0xb9, 0xb8, 0x0b, 0x00, 0x00, 0xf3, 0x90, 0xff, 0xc9, 0x75, 0xfa], .pause, 7),
             // mov ecx, 0xc0000080; mov eax, 0x500; xor edx, edx; wrmsr
             (
                 "efer", [0xb9, 0x80, 0x00, 0x00, 0xc0, 0xb8, 0x00, 0x05, 0x00, 0x00, 0x31, 0xd2, 0x0f, 0x30],

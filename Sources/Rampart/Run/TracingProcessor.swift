@@ -28,6 +28,8 @@ final class TracingProcessor: GuestProcessor {
     ) -> GuestExit {
         // A halted processor goes on with an event, or as another one: with a VMSA that the guest has given it since.
         if isWaiting, !state.event.isValid, state.registers.rip == last.rip, state.registers.rsp == last.rsp {
+            // Its turn passes.
+            state.budget = 0
             return GuestExit(.interrupt)
         }
         isWaiting = false
