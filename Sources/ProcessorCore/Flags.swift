@@ -148,3 +148,16 @@ package func setArithmeticFlags(_ core: Core, _ flags: UInt64) {
     store(core, CoreLayout.flagResult, UInt64(0))
     store(core, CoreLayout.flagOperand, flags & ArithmeticFlags.all)
 }
+
+/// Whether a condition of Jcc, SETcc and CMOVcc holds, for code outside the core.
+package func conditionHolds(_ core: Core, _ number: Int) -> Bool { condition(core, number) }
+
+/// Sets the flags of a - b at a size of 1, 2, 4 or 8 bytes, for code outside the core.
+package func compareValues(_ core: Core, _ a: UInt64, _ b: UInt64, byteCount: Int) {
+    switch byteCount {
+    case 1: _ = Compare.apply(core, UInt8(truncatingIfNeeded: a), UInt8(truncatingIfNeeded: b))
+    case 2: _ = Compare.apply(core, UInt16(truncatingIfNeeded: a), UInt16(truncatingIfNeeded: b))
+    case 4: _ = Compare.apply(core, UInt32(truncatingIfNeeded: a), UInt32(truncatingIfNeeded: b))
+    default: _ = Compare.apply(core, a, b)
+    }
+}

@@ -70,6 +70,53 @@ struct RunTests {
         #expect(guest.processor.counts.exceptions[14] == 1)
     }
 
+    @Test("a store across two pages may take away the table entry of the second")
+    func crossingIntoTables() throws {
+        let guest = try GuestFixture()
+        // At 1 GiB: the page before the last of 2 MiB is the page table itself, the last one is data.
+        let (directory, table): (UInt64, UInt64) = (0xf0_4000, 0xf0_5000)
+        try guest.put(GuestFixture.tables + 0x1008, quadwords: [directory | GuestFixture.cBit | 7])
+        try guest.put(directory, quadwords: [table | GuestFixture.cBit | 7])
+        try guest.put(
+            table + 510 * 8, quadwords: [table | GuestFixture.cBit | 7, 0x30_0000 | GuestFixture.cBit | 7])
+        try guest.put(0x30_0000, quadwords: [~0, ~0])
+        guest.state.registers.rbx = 0x401f_eff8
+        // xorps xmm0, xmm0; movups [rbx], xmm0; hlt
+        let exit = try guest.run([0x0f, 0x57, 0xc0, 0x0f, 0x11, 0x03, 0xf4])
+        #expect(exit.code == .halt)
+        #expect(try guest.quadword(table + 511 * 8) == 0)
+        #expect(try guest.quadword(0x30_0000) == 0)
+        #expect(try guest.quadword(0x30_0008) == ~0)
+    }
+
+    @Test("#VC whose interrupt table is not validated becomes a triple fault")
+    func communicationWithoutTable() throws {
+        let guest = try GuestFixture()
+        try guest.installHandlers()
+        guest.state.registers.idtr.base = 0x60_0000
+        // mov ecx, 1; mov eax, 0x600000; xor edx, edx; pvalidate; cpuid
+        let exit = try guest.run([
+            0xb9, 1, 0, 0, 0, 0xb8, 0, 0, 0x60, 0, 0x31, 0xd2, 0xf2, 0x0f, 0x01, 0xff, 0x0f, 0xa2,
+        ])
+        #expect(exit.code == .shutdown)
+    }
+
+    @Test("a guest whose handler faults for ever comes to the end of its turn")
+    func endlessFaults() throws {
+        let guest = try GuestFixture()
+        try guest.installHandlers()
+        // The handler of #PF is not mapped, and its stack, of the task's table, is always the same.
+        let task: UInt64 = 0xe0_2000
+        try guest.put(task + 36, quadwords: [GuestFixture.stack])
+        guest.state.registers.tr = SegmentRegister(selector: 24, attributes: 0x8b, limit: 0x67, base: task)
+        try guest.setGate(14, to: 0x4000_0000)
+        try guest.put(0xe0_0000 + 14 * 16 + 4, [1])
+        guest.state.registers.rbx = 0x4000_0000
+        let exit = try guest.run([0x48, 0x8b, 0x03, 0xf4], budget: 1000)
+        #expect(exit.code == .interrupt)
+        #expect(guest.processor.counts.exceptions[14, default: 0] >= 999)
+    }
+
     @Test("without an interrupt table a fault becomes a triple fault")
     func tripleFault() throws {
         let guest = try GuestFixture()

@@ -80,6 +80,14 @@ internal import ProcessorCore
         set { unsafe setArithmeticFlags(base, newValue) }
     }
 
+    /// Whether a condition of Jcc holds, by the low four bits of its opcode.
+    func holds(_ condition: Int) -> Bool { unsafe conditionHolds(base, condition) }
+
+    /// Sets the flags of a - b.
+    func compare(_ a: UInt64, _ b: UInt64, _ width: Width) {
+        unsafe compareValues(base, a, b, byteCount: width.byteCount)
+    }
+
     /// Why the core left.
     var exit: CoreExit { CoreExit(rawValue: self[CoreLayout.exit]) ?? .none }
     /// The operation at which it left, if it was at one.

@@ -78,8 +78,7 @@ extension X86Processor {
             core.flags = 1
         case .xlat:
             let segment = i.segmentOverride ?? .ds
-            var at = core.general(3) &+ core.general(0) & 0xff
-            at = core.general(3) &+ (core.general(0) & 0xff)
+            var at = core.general(3) &+ (core.general(0) & 0xff)
             if i.addressWidth == .word { at &= 0xffff } else if i.addressWidth == .double { at &= 0xffff_ffff }
             core[RegisterOperand(number: 0, width: .byte)] = try readValue(linear(segment, at, 1, .read), 1)
         case .bound:

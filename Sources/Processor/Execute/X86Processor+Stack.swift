@@ -132,7 +132,7 @@ extension X86Processor {
             core[counter] = left
             if goesOn { try branch(to: target(i), i) }
         default:
-            if holds(i.condition) { try branch(to: target(i), i) }
+            if core.holds(i.condition) { try branch(to: target(i), i) }
         }
     }
 
@@ -163,24 +163,5 @@ extension X86Processor {
     private func branch(to target: UInt64, _ i: Instruction) throws(Interruption) {
         try checkTarget(target, i)
         state.registers.rip = cut(target, i)
-    }
-
-    /// Whether a condition of Jcc holds.
-    private func holds(_ number: Int) -> Bool {
-        let flags = core.flags
-        let (carry, parity, zero) = (flags & 1 != 0, flags & 4 != 0, flags & 0x40 != 0)
-        let (sign, overflow) = (flags & 0x80 != 0, flags & 0x800 != 0)
-        let base =
-            switch number >> 1 {
-            case 0: overflow
-            case 1: carry
-            case 2: zero
-            case 3: carry || zero
-            case 4: sign
-            case 5: parity
-            case 6: sign != overflow
-            default: zero || sign != overflow
-            }
-        return base != (number & 1 != 0)
     }
 }

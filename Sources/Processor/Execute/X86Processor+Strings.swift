@@ -53,28 +53,13 @@ extension X86Processor {
         case .cmpsb, .cmps:
             let a = try readValue(linear(from, core[source], count, .read), count)
             let b = try readValue(linear(.es, core[destination], count, .read), count)
-            compare(a, b, width)
+            core.compare(a, b, width)
             core[source] &+= step
             core[destination] &+= step
         default:
             let b = try readValue(linear(.es, core[destination], count, .read), count)
-            compare(core[accumulator], b, width)
+            core.compare(core[accumulator], b, width)
             core[destination] &+= step
         }
-    }
-
-    /// The flags of a - b.
-    private func compare(_ a: UInt64, _ b: UInt64, _ width: Width) {
-        let top = UInt64(1) << UInt64(8 * width.byteCount - 1)
-        let mask = top << 1 &- 1
-        let result = (a &- b) & mask
-        var flags: UInt64 = 0
-        if a < b { flags |= 1 }
-        if (result & 0xff).nonzeroBitCount & 1 == 0 { flags |= 4 }
-        if (a ^ b ^ result) & 0x10 != 0 { flags |= 0x10 }
-        if result == 0 { flags |= 0x40 }
-        if result & top != 0 { flags |= 0x80 }
-        if (a ^ b) & (a ^ result) & top != 0 { flags |= 0x800 }
-        core.flags = flags
     }
 }

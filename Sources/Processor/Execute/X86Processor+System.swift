@@ -28,7 +28,7 @@ extension X86Processor {
             flushTranslations()
         case .cli, .sti: try setInterruptFlag(i.mnemonic == .sti)
         case .clac, .stac:
-            guard state.registers.cr4 & CR4.smap != 0 || true, cpl == 0 else { throw .exception(.undefined) }
+            guard cpl == 0 else { throw .exception(.undefined) }
             if i.mnemonic == .stac {
                 state.registers.rflags |= RFLAGS.alignmentCheck
             } else {

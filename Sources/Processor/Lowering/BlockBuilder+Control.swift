@@ -85,7 +85,7 @@ extension BlockBuilder {
 
     mutating func branch(_ instruction: Instruction) -> Bool {
         // Outside 64-bit mode RIP is cut to 16 or 32 bits, and code segments have limits: the run loop knows.
-        if mode.code != .bits64 { return legacyBranch(instruction) }
+        guard mode.code == .bits64 else { return false }
         switch instruction.operands.first {
         case .target(let offset): return direct(instruction, offset)
         case .register(let a):
@@ -147,9 +147,6 @@ extension BlockBuilder {
         end()
         return true
     }
-
-    /// A conditional jump in any mode, where its target needs no cutting.
-    private mutating func legacyBranch(_ instruction: Instruction) -> Bool { false }
 
     /// Jcc, fused with a comparison right before it.
     private mutating func conditional(_ condition: Int, _ offset: Int64) {

@@ -34,6 +34,8 @@ extension X86Processor {
 
     private func deliver(_ exception: GuestException, during first: GuestException?) throws(Interruption) {
         counts.exceptions[exception.vector, default: 0] += 1
+        // A guest that only faults must come to the end of its turn, too.
+        state.budget -= min(1, state.budget)
         forgetContinuation()
         // An element that a string instruction has read and not written is read again.
         core[CoreLayout.stagedElement] = 0
@@ -78,8 +80,9 @@ extension X86Processor {
     }
 
     /// - Spec: APM2 8.2.9, Table 8-2
+    /// - Deviates: that #VC is one of the contributory exceptions is unconfirmed
     private static func makeDoubleFault(_ first: GuestException, _ second: GuestException) -> Bool {
-        func isContributory(_ vector: UInt8) -> Bool { [0, 10, 11, 12, 13].contains(vector) }
+        func isContributory(_ vector: UInt8) -> Bool { [0, 10, 11, 12, 13, 29].contains(vector) }
         if first.isExternal || first.isSoftware { return false }
         if first.vector == 14 { return second.vector == 14 || isContributory(second.vector) }
         return isContributory(first.vector) && isContributory(second.vector)

@@ -59,8 +59,9 @@ public struct ProcessorCounts: Hashable, Sendable {
 /// An x86-64 processor.
 ///
 /// - Spec: APM1 to APM5; what an SNP guest may do, APM2 15.34 to 15.36
-/// - Deviates: one instruction takes one tick of the time-stamp counter; the pause filter is 3000 without a threshold; A20 is always open; no hardware breakpoints, no
-///   single-step trap, no task switches, no VEX, XOP and EVEX instructions, no MMX
+/// - Deviates: one instruction takes one tick of the time-stamp counter; the pause filter is 3000
+///   without a threshold; A20 is always open; no hardware breakpoints, no single-step trap, no task switches, no VEX, XOP and
+///   EVEX instructions, no x87 arithmetic, no MMX
 @safe public final class X86Processor: GuestProcessor {
     /// The core's memory.
     let core: CoreMemory
@@ -97,8 +98,6 @@ public struct ProcessorCounts: Hashable, Sendable {
     var regions: [UInt64: (pfn: PFN, generation: UInt32)] = [:]
     /// The ASID's epoch and the control registers that the TLB was filled under.
     var translationKey = TranslationKey()
-    /// Frames that were last lent for access without the C-bit.
-    var sharedFrames: Set<PFN> = []
     /// When `regions` would grow past this, the TLB is emptied instead.
     static let maximumRegions = 256
 
@@ -226,8 +225,8 @@ public struct ProcessorCounts: Hashable, Sendable {
                 return try deliver(takeRefusal())
             }
             unsafe stand(at: operation, slice)
-            if let step {
-                self.step = nil
+            if let step = unsafe step {
+                unsafe self.step = nil
                 return try unsafe perform(step, at: operation)
             }
             try deliver(takeRefusal())
@@ -299,129 +298,4 @@ public struct ProcessorCounts: Hashable, Sendable {
         case .exception(let exception): exception.isSoftware
         }
     }
-
-    // MARK: Registers
-
-    /// The order of general registers by number.
-    private func loadRegisters() {
-        let r = state.registers
-        let values = [
-            r.rax, r.rcx, r.rdx, r.rbx, r.rsp, r.rbp, r.rsi, r.rdi, r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14,
-            r.r15,
-        ]
-        for (number, value) in values.enumerated() { core.setGeneral(number, value) }
-        setFlagsRegister(r.rflags)
-        loadSegmentBases()
-        loadFloatingPoint()
-    }
-
-    private func storeRegisters() {
-        state.registers.rax = core.general(0)
-        state.registers.rcx = core.general(1)
-        state.registers.rdx = core.general(2)
-        state.registers.rbx = core.general(3)
-        state.registers.rsp = core.general(4)
-        state.registers.rbp = core.general(5)
-        state.registers.rsi = core.general(6)
-        state.registers.rdi = core.general(7)
-        state.registers.r8 = core.general(8)
-        state.registers.r9 = core.general(9)
-        state.registers.r10 = core.general(10)
-        state.registers.r11 = core.general(11)
-        state.registers.r12 = core.general(12)
-        state.registers.r13 = core.general(13)
-        state.registers.r14 = core.general(14)
-        state.registers.r15 = core.general(15)
-        state.registers.rflags = flagsRegister
-        storeFloatingPoint()
-    }
-
-    /// RFLAGS: the arithmetic flags and DF are in the core, the others in the VMSA.
-    var flagsRegister: UInt64 {
-        let kept = state.registers.rflags & ~(ArithmeticFlags.all | RFLAGS.direction)
-        let down = Int64(bitPattern: core[CoreLayout.direction]) < 0
-        return kept | core.flags | (down ? RFLAGS.direction : 0) | 2
-    }
-
-    /// Sets all of RFLAGS.
-    func setFlagsRegister(_ value: UInt64) {
-        core.flags = value
-        core[CoreLayout.direction] = value & RFLAGS.direction != 0 ? ~0 : 1
-        state.registers.rflags = value & ~(ArithmeticFlags.all | RFLAGS.direction) | 2
-    }
-
-    /// Sets RIP, cut to what the mode has.
-    func setRIP(_ value: UInt64) {
-        state.registers.rip = codeMode == .bits64 ? value : value & 0xffff_ffff
-    }
-
-    /// The mode of the code that runs.
-    var codeMode: CodeMode {
-        let r = state.registers
-        if isLongMode && r.cs.attributes & SegmentAttributes.long != 0 { return .bits64 }
-        return r.cs.attributes & SegmentAttributes.big != 0 && isProtected ? .bits32 : .bits16
-    }
-    var isLongMode: Bool { state.registers.efer & EFER.longModeActive != 0 }
-    var isProtected: Bool { state.registers.cr0 & CR0.protection != 0 }
-    var cpl: UInt8 { state.registers.cpl }
-
-    private func nextRIP(after instruction: Instruction) -> UInt64 {
-        let rip = state.registers.rip &+ UInt64(instruction.length)
-        switch codeMode {
-        case .bits64: return rip
-        case .bits32: return rip & 0xffff_ffff
-        case .bits16: return rip & 0xffff_ffff
-        }
-    }
-}
-
-/// Bits of RFLAGS beside the arithmetic flags.
-enum RFLAGS {
-    static let trap: UInt64 = 1 << 8
-    static let interrupt: UInt64 = 1 << 9
-    static let direction: UInt64 = 1 << 10
-    static let ioPrivilege: UInt64 = 3 << 12
-    static let nestedTask: UInt64 = 1 << 14
-    static let resume: UInt64 = 1 << 16
-    static let virtual8086: UInt64 = 1 << 17
-    static let alignmentCheck: UInt64 = 1 << 18
-    static let identification: UInt64 = 1 << 21
-    /// What POPF and IRET can set, at CPL 0.
-    static let writable: UInt64 = 0x0024_7fd5
-}
-/// Bits of EFER.
-enum EFER {
-    static let syscall: UInt64 = 1 << 0
-    static let longMode: UInt64 = 1 << 8
-    static let longModeActive: UInt64 = 1 << 10
-    static let noExecute: UInt64 = 1 << 11
-    static let svme: UInt64 = 1 << 12
-}
-/// Bits of CR0.
-enum CR0 {
-    static let protection: UInt64 = 1 << 0
-    static let emulation: UInt64 = 1 << 2
-    static let taskSwitched: UInt64 = 1 << 3
-    static let writeProtect: UInt64 = 1 << 16
-    static let paging: UInt64 = 1 << 31
-}
-/// Bits of CR4.
-enum CR4 {
-    static let pageSizeExtensions: UInt64 = 1 << 4
-    static let physicalAddressExtension: UInt64 = 1 << 5
-    static let globalPages: UInt64 = 1 << 7
-    static let osfxsr: UInt64 = 1 << 9
-    static let fsgsbase: UInt64 = 1 << 16
-    static let osxsave: UInt64 = 1 << 18
-    static let smep: UInt64 = 1 << 20
-    static let smap: UInt64 = 1 << 21
-}
-/// Bits of a segment register's packed attributes.
-enum SegmentAttributes {
-    static let typeMask: UInt16 = 0xf
-    static let codeOrData: UInt16 = 1 << 4
-    static let present: UInt16 = 1 << 7
-    static let long: UInt16 = 1 << 9
-    static let big: UInt16 = 1 << 10
-    static let granular: UInt16 = 1 << 11
 }

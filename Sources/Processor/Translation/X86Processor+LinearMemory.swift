@@ -23,26 +23,23 @@ extension X86Processor {
         return bytes
     }
 
-    /// Writes bytes at a linear address. All pages are checked before the first is written.
+    /// Writes bytes at a linear address. All pages are translated before the first is written: it may hold the tables of the
+    /// others.
     func writeLinear(
         _ address: UInt64, _ bytes: [UInt8], origin: AccessOrigin = .code
     ) throws(Interruption) {
-        try checkWritable(address, bytes.count, origin: origin)
+        let pieces = try writablePieces(address, bytes.count, origin: origin)
+        guard let memory else { return }
         var done = 0
-        while done < bytes.count {
-            let here = cutLinear(address &+ UInt64(done))
-            let piece = min(bytes.count - done, 4096 - Int(here & 0xfff))
-            let page = try translate(here, .write, origin: origin)
-            guard let memory else { return }
+        for piece in pieces {
+            if isCode(piece.frame) {
+                forgetCode(of: piece.frame)
+                forgetContinuation()
+            }
             do throws(GuestFault) {
-                let found = try memory.translate(page.gpa, .write, page.cBit)
-                if isCode(found.pfn) {
-                    forgetCode(of: found.pfn)
-                    forgetContinuation()
-                }
-                try memory.store(Array(bytes[done..<done + piece]), at: page.gpa, page.cBit)
+                try memory.store(Array(bytes[done..<done + piece.count]), at: piece.page.gpa, piece.page.cBit)
             } catch { throw interruption(error) }
-            done += piece
+            done += piece.count
         }
     }
 
@@ -50,17 +47,26 @@ extension X86Processor {
     func checkWritable(
         _ address: UInt64, _ count: Int, origin: AccessOrigin = .code
     ) throws(Interruption) {
+        _ = try writablePieces(address, count, origin: origin)
+    }
+
+    private func writablePieces(
+        _ address: UInt64, _ count: Int, origin: AccessOrigin
+    ) throws(Interruption) -> [(page: LinearPage, frame: PFN, count: Int)] {
         try checkCanonical(address, max(1, count))
+        guard let memory else { return [] }
+        var pieces: [(page: LinearPage, frame: PFN, count: Int)] = []
         var done = 0
         while done < count {
             let here = cutLinear(address &+ UInt64(done))
+            let piece = min(count - done, 4096 - Int(here & 0xfff))
             let page = try translate(here, .write, origin: origin)
-            guard let memory else { return }
-            do throws(GuestFault) { _ = try memory.translate(page.gpa, .write, page.cBit) } catch {
-                throw interruption(error)
-            }
-            done += 4096 - Int(here & 0xfff)
+            do throws(GuestFault) {
+                pieces.append((page, try memory.translate(page.gpa, .write, page.cBit).pfn, piece))
+            } catch { throw interruption(error) }
+            done += piece
         }
+        return pieces
     }
 
     /// Reads a little-endian value of up to 8 bytes.
@@ -81,5 +87,5 @@ extension X86Processor {
     }
 
     /// Outside long mode linear addresses have 32 bits.
-    private func cutLinear(_ address: UInt64) -> UInt64 { isLongMode ? address : address & 0xffff_ffff }
+    func cutLinear(_ address: UInt64) -> UInt64 { isLongMode ? address : address & 0xffff_ffff }
 }
