@@ -17,13 +17,7 @@ public enum ProductName: String, CaseIterable, Sendable {
     case turin
 
     /// The product line whose root of trust it has: Bergamo and Siena are of Genoa's.
-    public var line: AttestationProduct {
-        switch self {
-        case .milan: .milan
-        case .genoa, .bergamo, .siena: .genoa
-        case .turin: .turin
-        }
-    }
+    public var line: AttestationProduct { machineProduct.attestationProduct }
 
     var machineProduct: Product {
         switch self {

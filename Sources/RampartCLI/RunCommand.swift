@@ -43,7 +43,7 @@ struct RunCommand: ParsableCommand {
     @Option(help: "Which host kernel answers (kvm, kvm2026, strict).")
     var personality = "kvm2026"
 
-    @Option(help: "How conversions change the RMP (eager, lazy).", transform: PolicyName.init(argument:))
+    @Option(help: "How conversions change the RMP (eager, lazy, asPosted).", transform: PolicyName.init(argument:))
     var policy = PolicyName.eager
 
     @Option(help: ArgumentHelp("Stop after this time.", valueName: "seconds"))
