@@ -41,8 +41,8 @@ public struct Diagnosis: Hashable, Sendable {
     /// What a user might look for and not find.
     public static let notModelled: [String] = [
         "guests of SEV and SEV-ES without SNP; launches with an SVSM",
-        "execution of guest instructions: a program makes accesses and RMP instructions in the guest's place",
-        "devices, interrupts delivered to a guest, live migration",
+        "x87 arithmetic, MMX, XSAVE and AVX instructions, breakpoints",
+        "interrupts of devices, which do not reach guests; PCI; live migration",
         "timing of the hardware: times shown are those of this process",
     ]
 

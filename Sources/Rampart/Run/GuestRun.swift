@@ -13,6 +13,7 @@ internal import SecureProcessor
 /// - Parameters:
 ///   - console: gets each byte that the guest writes to its first serial line
 /// - Throws: in check order: `InputError` for the image and the plan; `LaunchFailure`
+/// - Deviates: devices' interrupts reach no guest, so that only AP creation or INIT and SIPI end a halt
 public func runGuest(
     _ request: RunRequest, console: @escaping (UInt8) -> Void = { _ in }
 ) throws -> RunReport {

@@ -1,0 +1,1 @@
+../SecureProcessorTests/SpecTable.swift
