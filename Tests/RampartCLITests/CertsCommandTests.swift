@@ -42,6 +42,30 @@ struct CertsCommandTests {
         }
     }
 
+    @Test("authorities are judged without a chip's certificate, each under its own root")
+    func authorities() throws {
+        try withFolder { folder in
+            func judging(_ options: [String] = []) -> CommandOutcome {
+                RampartCommand.execute(["certs", "verify", "--authorities", folder] + options)
+            }
+            #expect(judging().status == .violation && judging().output.contains("there is no ASK certificate that fits"))
+            for product in ["milan", "turin"] {
+                _ = RampartCommand.execute(["certs", "make", "--product", product, "--out", "\(folder)/\(product)"])
+                for name in ["ark", "ask"] {
+                    let pem = try readFile("\(folder)/\(product)/\(name).pem", limit: 1 << 16)
+                    try writeFile("\(folder)/\(product)-\(name).pem", pem)
+                }
+            }
+            let both = judging()
+            #expect(both.status == .good && both.output.split(separator: "VERIFIED").count == 2, "\(both)")
+            #expect(judging(["--require-amd-root"]).status == .violation)
+            try writeFile("\(folder)/turin-ark.pem", readFile("\(folder)/milan-ark.pem", limit: 1 << 16))
+            let one = judging()
+            #expect(one.status == .violation && one.output.contains("there is no ARK certificate that fits"), "\(one)")
+            #expect(one.output.contains("VERIFIED") && judging(["--json"]).output.hasPrefix("["))
+        }
+    }
+
     @Test("import and export are each other's inverse")
     func table() throws {
         try withFolder { folder in

@@ -37,7 +37,9 @@ struct PreconditionTests {
     }
 
     private static func hit(_ command: String, _ name: String, _ status: FirmwareStatus, accepted: Bool) {
-        let name = [command, name, FirmwareStatus.named.first { $0.status == status }?.name ?? ""]
+        // Statuses without a name stand in the table as numbers.
+        let number = "0x" + String(status.rawValue, radix: 16, uppercase: true)
+        let name = [command, name, FirmwareStatus.named.first { $0.status == status }?.name ?? number]
         SpecCoverage.hit("firmware-preconditions.tsv", name, accepted: accepted)
     }
 

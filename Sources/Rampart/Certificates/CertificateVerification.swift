@@ -38,15 +38,52 @@ public func verifyCertificates(
     var verdict = ChainVerdict()
     do throws(AttestationError) {
         let chain = try bundle.chain(for: nil, trust: requiresAMD ? .amd : .given, at: date)
-        verdict.root = RootIdentity(chain.authority.ark, product: chain.product)
-        verdict.revocationListPlace = bundle.revocationListPlace
-        let parts: [(CertificateRole, Certificate)] = [
-            (.ark, chain.authority.ark), (chain.authority.intermediateRole, chain.authority.intermediate),
-            (chain.role, chain.endorsement),
-        ]
-        verdict.links = parts.map { role, certificate in
-            ChainVerdict.Link(role: role, certificate: certificate, place: bundle.place(of: certificate) ?? "")
-        }
+        verdict.accept(chain.authority, with: [(chain.role, chain.endorsement)], from: bundle)
     } catch { verdict.refusal = error }
     return verdict
+}
+
+/// Judges each intermediate of a folder or file under its root, without certificates of chips. A refusal is a result.
+///
+/// - Parameter requiresAMD: whether only AMD's roots are believed
+/// - Returns: a verdict for each ASK and ASVK, in order of their places; one that misses the ASK if there is none
+/// - Throws: `InputError` for the folder or file
+public func verifyAuthorities(
+    _ path: String, at date: CertificateTime, requiresAMD: Bool = false
+) throws(InputError) -> [ChainVerdict] {
+    let bundle: CertificateBundle
+    do throws(FileError) { bundle = try CertificateBundle(path: path) } catch { throw InputError(error.description) }
+    let certificates = bundle.certificates.map(\.item)
+    let intermediates = certificates.filter { $0.isAuthority && $0.subject != $0.issuer }
+    guard !intermediates.isEmpty else { return [ChainVerdict(refusal: .missingCertificate(.ask))] }
+    return intermediates.map { intermediate in
+        var verdict = ChainVerdict()
+        do throws(AttestationError) {
+            guard let ark = certificates.first(where: { $0.subject == intermediate.issuer }) else {
+                throw .missingCertificate(.ark)
+            }
+            let authority = try AuthorityChain(
+                ark: ark, intermediate: intermediate, trust: requiresAMD ? .amd : .given, at: date,
+                revocations: bundle.revocationLists.map(\.item).first { $0.issuer == ark.subject })
+            verdict.accept(authority, from: bundle)
+        } catch { verdict.refusal = error }
+        return verdict
+    }
+}
+
+extension ChainVerdict {
+    /// Records a chain that verified: the authorities, then what they vouch for.
+    fileprivate mutating func accept(
+        _ authority: AuthorityChain, with endorsements: [(CertificateRole, Certificate)] = [],
+        from bundle: CertificateBundle
+    ) {
+        root = RootIdentity(authority.ark, product: authority.product)
+        revocationListPlace = bundle.revocationListPlace
+        let authorities: [(CertificateRole, Certificate)] = [
+            (.ark, authority.ark), (authority.intermediateRole, authority.intermediate),
+        ]
+        links = (authorities + endorsements).map { role, certificate in
+            Link(role: role, certificate: certificate, place: bundle.place(of: certificate) ?? "")
+        }
+    }
 }

@@ -81,7 +81,13 @@ extension CertsMakeCommand: OutcomeCommand {
 struct CertsVerifyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify", abstract: "Judge a chain of certificates, from the chip's up to the root.",
-        discussion: "Ends with status 1 if the chain is refused, and names the cause.")
+        discussion: """
+            Ends with status 1 if the chain is refused, and names the cause. With --authorities no chip's certificate is \
+            needed: each ASK and ASVK that is found is judged under its root.
+
+              rampart certs verify certs
+              rampart certs verify --authorities --require-amd-root amd
+            """)
 
     @Argument(help: ArgumentHelp("Folder or file with certificates.", valueName: "path"))
     var path: String
@@ -94,13 +100,17 @@ struct CertsVerifyCommand: ParsableCommand {
     @Flag(help: "Believe AMD's roots and no other.")
     var requireAmdRoot = false
 
+    @Flag(help: "Judge roots and intermediates only.")
+    var authorities = false
+
     @Flag(help: "Print JSON.")
     var json = false
 
-    func outcome(_ verdict: ChainVerdict) -> CommandOutcome {
-        CommandOutcome(
-            output: json ? verdict.json.indented() + "\n" : verdict.text(path),
-            status: verdict.refusal == nil ? .good : .violation)
+    func outcome(_ verdicts: [ChainVerdict]) -> CommandOutcome {
+        let value = authorities ? JSON.array(verdicts.map(\.json)) : verdicts.first?.json ?? .null
+        return CommandOutcome(
+            output: json ? value.indented() + "\n" : verdicts.map { $0.text(path) }.joined(separator: "\n"),
+            status: verdicts.allSatisfy { $0.refusal == nil } ? .good : .violation)
     }
 }
 
@@ -143,7 +153,11 @@ extension ChainVerdict {
 
 extension CertsVerifyCommand: OutcomeCommand {
     func perform() throws -> CommandOutcome {
-        outcome(try verifyCertificates(path, at: at ?? .now, requiresAMD: requireAmdRoot))
+        let date = at ?? .now
+        return outcome(
+            authorities
+                ? try verifyAuthorities(path, at: date, requiresAMD: requireAmdRoot)
+                : [try verifyCertificates(path, at: date, requiresAMD: requireAmdRoot)])
     }
 }
 
