@@ -48,7 +48,8 @@ struct CertsCommandTests {
             func judging(_ options: [String] = []) -> CommandOutcome {
                 RampartCommand.execute(["certs", "verify", "--authorities", folder] + options)
             }
-            #expect(judging().status == .violation && judging().output.contains("there is no ASK certificate that fits"))
+            let nothing = judging()
+            #expect(nothing.status == .violation && nothing.output.contains("there is no ASK certificate that fits"))
             for product in ["milan", "turin"] {
                 _ = RampartCommand.execute(["certs", "make", "--product", product, "--out", "\(folder)/\(product)"])
                 for name in ["ark", "ask"] {
