@@ -40,9 +40,11 @@ struct RebindingTests {
         #expect(guest.violations == [])
     }
 
-    @Test("At another address the eager policy takes them back, and the first fault assigns them anew", arguments: [
-        0 as UInt64, 9,
-    ])
+    @Test(
+        "At another address the eager policy takes them back, and the first fault assigns them anew",
+        arguments: [
+            0 as UInt64, 9,
+        ])
     func otherAddress(order: UInt64) throws {
         let guest = try TestGuest(pages: 1024, folioOrder: UInt8(order))
         try guest.allocate(0..<1024)
@@ -119,9 +121,11 @@ struct RebindingTests {
         #expect(guest.violations == [])
     }
 
-    @Test("A page that does not come back refuses the slot, and the next try may succeed", arguments: [
-        RMPInstruction.rmpUpdate, .psmash,
-    ])
+    @Test(
+        "A page that does not come back refuses the slot, and the next try may succeed",
+        arguments: [
+            RMPInstruction.rmpUpdate, .psmash,
+        ])
     func refused(instruction: RMPInstruction) throws {
         let guest = try TestGuest(pages: 1024)
         try guest.allocate(0..<1024)

@@ -26,7 +26,7 @@ struct RMPInstructionTests {
         #expect(fixture.rmp.findViolations() == [])
     }
 
-    @Test("RMPUPDATE makes no page that only firmware makes: Metadata and IOMMU pages are immutable and have an address")
+    @Test("RMPUPDATE makes no Metadata or IOMMU page: those are firmware's, immutable and with an address")
     func updateMakesNoMetadata() throws {
         let fixture = try RMPFixture()
         for gpa in [1, 2, 1 << 24, 1 << 38] as [UInt64] {
