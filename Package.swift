@@ -37,6 +37,13 @@ let package = Package(
                 "Attestation",
                 "KeyDistribution", "Exploration", "Rampart",
             ]),
+        // The emulated machine without the façade, for packages that want to build no more than that.
+        .library(
+            name: "Emulation",
+            targets: [
+                "SNPArchitecture", "Scheduling", "Machine", "ScriptedGuest", "SecureProcessor", "Hypervisor", "Monitor",
+                "Attestation",
+            ]),
         .executable(name: "rampart", targets: ["RampartTool"]),
     ],
     dependencies: [

@@ -4,7 +4,7 @@ internal import Machine
 internal import SNPArchitecture
 
 extension VirtualMachine {
-    /// Every assigned backing page is this guest's at its address. Under an eager policy only a page with the private
+    /// Every assigned backing page is this guest's, under an eager policy at its address. Under an eager policy only a page with the private
     /// attribute is assigned, and every one that does not wait for a fault is; under a lazy one only a private page
     /// may become assigned, and it stays so until freed.
     func checkBacking(_ findings: inout Findings) {
@@ -45,7 +45,9 @@ extension VirtualMachine {
             let gfn = extent.gfn + offset
             let pfn = extent.pfn + offset
             guard let entry = rmp.effectiveEntry(pfn) else { return }
-            if entry.assigned, entry.asid != asid || entry.gfn != gfn {
+            // Only the eager policy takes a page back whose file was bound elsewhere when it was assigned.
+            let isMisplaced = policy.isEager && entry.gfn != gfn
+            if entry.assigned, entry.asid != asid || isMisplaced {
                 findings.add(
                     7, "guest frame \(gfn) has frame \(pfn), assigned to ASID \(entry.asid) at \(entry.gfn)", about: pfn
                 )

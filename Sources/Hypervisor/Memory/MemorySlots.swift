@@ -89,7 +89,8 @@ extension VirtualMachine {
     ///
     /// - Throws: in check order: EIO (dead VM), EINVAL (flags, slot number, unaligned address, size or offset, end past the
     ///   guest's addresses, deleting what is not there, changing an existing slot), EINVAL (guest memory: of another VM, past
-    ///   its end, range already bound), EINVAL (user memory: past its end), EEXIST (overlap)
+    ///   its end, range already bound), EINVAL (user memory: past its end), EEXIST (overlap), then
+    ///   what `takeBackMisplaced` throws
     public func setMemoryRegion(_ region: MemoryRegion) throws(Errno) {
         try checkAlive()
         guard region.flags == 0, region.slot < Self.slotLimit else { throw .invalidArgument }
@@ -129,6 +130,7 @@ extension VirtualMachine {
             guard slot.userIndex <= region.userMemory.pageCount, pages <= region.userMemory.pageCount - slot.userIndex
             else { throw .invalidArgument }
             guard slots.allSatisfy({ !$0.frames.overlaps(frames) }) else { throw .exists }
+            if let file = region.guestMemory { try takeBackMisplaced(slot, file) }
             region.guestMemory?.bindings.append(slot)
         }
         region.userMemory.bind(slot, of: self)

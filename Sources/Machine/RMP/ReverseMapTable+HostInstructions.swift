@@ -12,10 +12,11 @@ extension ReverseMapTable {
     /// others none. A rewrite with the same values keeps them.
     ///
     /// - Spec: APM3 RMPUPDATE; APM2 15.36.5
-    /// - Throws: in check order: `.failInput` (SPA or GPA not aligned to the size, unassigned with an owner or immutable, GPA
-    ///   or ASID too large, SPA not covered), `.failOverlap` (another processor is changing the region), `.failPermission`
+    /// - Throws: in check order: `.failInput` (SPA or GPA not aligned to the size, unassigned with an owner or immutable, no
+    ///   owner and immutable and a GPA other than 0, GPA or ASID too large, SPA not covered), `.failOverlap` (another processor is changing the region), `.failPermission`
     ///   (immutable), `.failInUse` (locked), `.failOverlap` (2M over assigned 4K pages, 4K inside a 2M page)
-    /// - Deviates: the order of `.failPermission`, `.failInUse` and `.failOverlap` is not confirmed by the manual; the other 511
+    /// - Deviates: the order of `.failPermission`, `.failInUse` and `.failOverlap` is not confirmed by the manual, nor is the
+    ///   refusal of a GPA for an immutable page without an owner, which follows from the page states; the other 511
     ///   entries of a 2 MiB page stay zero, so that the update is one write, where hardware may mark them; HV-fixed pages
     ///   inside the region do not refuse a 2 MiB update
     public func rmpUpdate(_ spa: SPA, to new: RMPUpdateState) throws(RMPStatus) {
@@ -24,6 +25,8 @@ extension ReverseMapTable {
         if let failure = injection.failure(.rmpUpdate, pfn) { throw failure }
         guard spa.isAligned(to: new.pageSize), new.gpa.isAligned(to: new.pageSize) else { throw .failInput }
         guard new.assigned || (new.asid == .host && !new.immutable) else { throw .failInput }
+        // An immutable page without an owner and with an address would be Metadata or an IOMMU's, which only firmware makes.
+        guard new.asid != .host || !new.immutable || new.gpa == GPA(0) else { throw .failInput }
         guard new.gpa.rawValue < 1 << 51, new.asid <= .maximum else { throw .failInput }
         guard covers(pfn), new.pageSize == .size4K || covers(pfn + 511) else { throw .failInput }
         guard let sequence = beginChange(pfn) else { throw .failOverlap }

@@ -18,10 +18,26 @@ struct RMPInstructionTests {
             (1024, .guest(ASID(5), at: GPA(0x1000), .size2M)), (1025, .guest(ASID(5), at: GPA(0), .size2M)),
             (1024, RMPUpdateState(assigned: false, asid: ASID(5))),
             (1024, RMPUpdateState(assigned: false, immutable: true)),
+            (1024, RMPUpdateState(gpa: GPA(0x1000), assigned: true, immutable: true)),
             (1024, .guest(ASID(5), at: GPA(1 << 51), .size4K)), (1024, .guest(ASID(0x400), at: GPA(0), .size4K)),
             (covered, .guest(ASID(5), at: GPA(0), .size4K)), (covered | 511 + 1, .shared(.size2M)),
         ]
         for (pfn, state) in wrong { #expect(fixture.update(pfn, state) == .failInput, "\(pfn) \(state)") }
+        #expect(fixture.rmp.findViolations() == [])
+    }
+
+    @Test("RMPUPDATE makes no Metadata or IOMMU page: those are firmware's, immutable and with an address")
+    func updateMakesNoMetadata() throws {
+        let fixture = try RMPFixture()
+        for gpa in [1, 2, 1 << 24, 1 << 38] as [UInt64] {
+            for size in [PageSize.size4K, .size2M] {
+                let state = RMPUpdateState(gpa: GPA(gpa << 21), assigned: true, pageSize: size, immutable: true)
+                #expect(fixture.update(1024, state) == .failInput, "\(state)")
+            }
+        }
+        #expect(fixture.rmp.state(of: PFN(1024)) == .hypervisor)
+        #expect(fixture.update(1024, .firmware) == nil)
+        #expect(fixture.rmp.state(of: PFN(1024)) == .firmware)
         #expect(fixture.rmp.findViolations() == [])
     }
 
