@@ -82,17 +82,20 @@ public struct Hostility: Hashable, Sendable {
     public var seed: UInt64
     /// How many opportunities it lets pass for one that it takes, on average, itself included; 1 for none.
     public var interval: UInt64
-    /// The only guest frame whose memory it attacks; nil for any.
+    /// The only guest frame whose memory it attacks, and there the first bytes; nil for any.
     public var target: GFN?
 
-    /// Makes a description. An interval of 0 counts as 1.
+    /// Makes a description.
+    ///
+    /// - Parameter interval: 0 counts as 1; without one, the fewer attacks there are the more often each is made, so that a
+    ///   guest gets somewhere before it meets the first
     public init(
-        _ attacks: Set<HostileAttack> = Set(HostileAttack.allCases), seed: UInt64 = 0, interval: UInt64 = 8,
+        _ attacks: Set<HostileAttack> = Set(HostileAttack.allCases), seed: UInt64 = 0, interval: UInt64? = nil,
         target: GFN? = nil
     ) {
         self.attacks = attacks
         self.seed = seed
-        self.interval = max(interval, 1)
+        self.interval = max(interval ?? 4 * UInt64(attacks.count), 1)
         self.target = target
     }
 }

@@ -156,7 +156,7 @@ extension HostileHost {
             guard !pages.isEmpty else { return false }
             page = pages[Int(draw(below: UInt64(pages.count)))]
         }
-        let place = Int(draw(below: 512)) * 8
+        let place = hostility.target == nil ? Int(draw(below: 512)) * 8 : 0
         guard let bytes = try? page.read() else { return false }
         page.store(bytes[place..<place + 8].map { ~$0 }, at: place)
         return true
