@@ -113,6 +113,10 @@ let package = Package(
             ],
             swiftSettings: strict),
         .executableTarget(name: "RampartTool", dependencies: ["RampartCLI", argumentParser], swiftSettings: strict),
+        .executableTarget(
+            name: "scripted-benchmark",
+            dependencies: ["SNPArchitecture", "Machine", "ScriptedGuest", "Hypervisor", "Rampart"],
+            path: "Benchmarks/Scripted"),
 
         .testTarget(name: "SNPArchitectureTests", dependencies: ["SNPArchitecture"], swiftSettings: strict),
         .testTarget(name: "SchedulingTests", dependencies: ["Scheduling"], swiftSettings: strict),

@@ -97,6 +97,7 @@ public final class VirtualMachine: @unchecked Sendable {
             destroyed.withLock { $0 = isGone }
             ghcb.change { $0 = settings }
         }
+        if let hostile = settings.hostile { checkpoint.add(hostile.checkpoint()) }
         checkpoint.add(attributes.checkpoint())
         checkpoint.add(launch.launched.checkpoint())
         checkpoint.add(nested.checkpoint())
@@ -163,6 +164,7 @@ public final class VirtualMachine: @unchecked Sendable {
                     free(file, 0..<file.pageCount)
                 }
                 guestMemories.removeAll()
+                ghcb.current.hostile?.release(for: self)
             }
             nested.lock.withLock { slots.removeAll() }
             for slot in removed {

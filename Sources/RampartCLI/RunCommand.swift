@@ -17,7 +17,14 @@ struct RunCommand: ParsableCommand {
             Ends with status 0 if the guest ended with 0, its report verifies and the invariants hold; with 3 if the time \
             was up; else with 1.
 
+            A hostile host answers as kvm2026 does and attacks the guest within the machine's rules: it lies, replays, \
+            remaps, drops. It makes every attack, or those named: \
+            \(PersonalityName.attacks.map(\.name).joined(separator: ", ")). Which requests it attacks follows from --seed. The \
+            guest may then end in any way but one: no private page may ever read otherwise than it was written, and that \
+            is checked.
+
               rampart run
+              rampart run --personality hostile:remap,lie-cpuid --seed 7
               rampart run --guest misbehave --append "psc-too-many forged-message" --personality strict
               rampart run --elf kernel.elf --memory 256M --vcpus 4 --trace exits.txt
             """)
@@ -40,7 +47,7 @@ struct RunCommand: ParsableCommand {
     @Option(help: ArgumentHelp("What the guest is told: its command line.", valueName: "text"))
     var append = ""
 
-    @Option(help: "Which host kernel answers (kvm, kvm2026, strict).")
+    @Option(help: "Which host kernel answers (kvm, kvm2026, strict, hostile or hostile:attack,...).")
     var personality = "kvm2026"
 
     @Option(help: "How conversions change the RMP (eager, lazy, asPosted).", transform: PolicyName.init(argument:))
@@ -64,7 +71,7 @@ struct RunCommand: ParsableCommand {
     /// What the arguments ask for.
     ///
     /// - Throws: `CommandFailure`, in check order: the program, the memory's size, the number of virtual CPUs, the
-    ///   personality, the time limit
+    ///   personality, its attacks, the time limit
     func request() throws -> RunRequest {
         guard guest == nil || image == nil else { throw CommandFailure.usage("give --guest or --elf, not both.") }
         let program: RunRequest.Program
@@ -82,15 +89,33 @@ struct RunCommand: ParsableCommand {
         guard (1...64).contains(vcpus) else {
             throw CommandFailure.usage("--vcpus \(vcpus) is not possible. Use 1 to 64.")
         }
-        guard let host = PersonalityName(rawValue: personality) else {
-            throw CommandFailure.usage("the personality \(personality) is unknown. Use kvm, kvm2026 or strict.")
+        let words = personality.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        guard let host = PersonalityName(rawValue: words[0]) else {
+            throw CommandFailure.usage("the personality \(words[0]) is unknown. Use kvm, kvm2026, strict or hostile.")
         }
+        let attacks = try attacks(words.dropFirst().first, of: host)
         if let timeLimit, !(timeLimit > 0 && timeLimit < 1e9) {
             throw CommandFailure.usage("--time-limit \(timeLimit) is no time. Use seconds above 0.")
         }
         return RunRequest(
-            program: program, memory: memory, vcpuCount: vcpus, commandLine: append, personality: host, policy: policy,
+            program: program, memory: memory, vcpuCount: vcpus, commandLine: append, personality: host,
+            attacks: attacks, policy: policy,
             timeLimit: timeLimit, isTraced: trace != nil, seed: seed)
+    }
+
+    /// The attacks that follow a personality's name.
+    private func attacks(_ list: String?, of host: PersonalityName) throws -> [String] {
+        guard let list else { return [] }
+        guard host == .hostile else {
+            throw CommandFailure.usage("only a hostile host has attacks; \(host.rawValue) takes none.")
+        }
+        let names = list.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+        let known = PersonalityName.attacks.map(\.name)
+        for name in names where !known.contains(name) {
+            throw CommandFailure.usage(
+                "the attack \"\(name)\" is unknown. Use some of \(known.joined(separator: ", ")).")
+        }
+        return names
     }
 
     func outcome(_ report: RunReport) throws -> CommandOutcome {
@@ -148,6 +173,11 @@ extension RunReport {
         lines.append("instructions   \(instructions) in \(duration.text)\(rate)")
         lines.append("exits          " + list(exits))
         lines.append("user exits     " + list(userExits))
+        if let attacks {
+            lines.append("attacks        " + list(attacks.attacks))
+            lines.append(
+                "integrity      \(attacks.comparedPageCount) private pages compared, \(attacks.corruptions.count) read otherwise than written")
+        }
         lines += pages.map { "pages  " + padded($0.state, to: 16) + padded(left: String($0.pageCount), to: 12) }
         lines.append(counts.text)
         if let attestation {
@@ -170,6 +200,8 @@ extension RunReport {
         return .object([
             ("program", .string(request.program.name)), ("memoryBytes", .unsigned(request.memory.byteCount)),
             ("vcpus", .integer(request.vcpuCount)), ("personality", .string(request.personality.rawValue)),
+            ("attacks", attacks.map { tally($0.attacks) } ?? .null),
+            ("comparedPages", attacks.map { .unsigned($0.comparedPageCount) } ?? .null),
             ("policy", .string(request.policy.rawValue)), ("digest", .string(hexadecimal(digest))),
             ("ending", .string(ending.description)), ("good", .boolean(isGood)),
             ("console", .string(String(decoding: console, as: UTF8.self))), ("instructions", .unsigned(instructions)),

@@ -20,18 +20,22 @@ final class ScriptedMachine {
     let file: GuestMemory
     let processors: [ScriptedProcessor]
     let cpus: [VirtualCPU]
+    private let convertsOnFault: Bool
 
     var host: Host { emulated.host }
     var rmp: ReverseMapTable { emulated.machine.rmp }
 
     init(
         _ scripts: GuestScript..., continuesAfterFailure: Bool = false, folioOrder: UInt8 = 9,
-        policy: any ConversionPolicy = EagerPolicy()
+        policy: any ConversionPolicy = EagerPolicy(), personality: GHCBPersonality = .kvm2026,
+        convertsOnFault: Bool = true
     ) throws {
+        self.convertsOnFault = convertsOnFault
         emulated = try EmulatedHost(MachineConfiguration(dramByteCount: 48 << 20))
         vm = try VirtualMachine(host: emulated.host, policy: policy)
         try vm.sevInit2()
         try vm.enableHypercallExits()
+        vm.setPersonality(personality)
         file = try vm.createGuestMemory(byteCount: 8 << 20, folioOrder: folioOrder)
         let user = try UserMemory(host: emulated.host, byteCount: 8 << 20)
         try vm.setMemoryRegion(
@@ -76,7 +80,7 @@ final class ScriptedMachine {
                 let done = convert(call.gpa, call.pageCount << 12, call.attribute)
                 cpus[index].reply(.result(done ? 0 : 22))
             case .memoryFault(let gpa, let byteCount, let isPrivate, _):
-                guard convert(gpa, byteCount, isPrivate ? .private : .shared) else { return exits }
+                guard convertsOnFault, convert(gpa, byteCount, isPrivate ? .private : .shared) else { return exits }
             case .interrupted: continue
             case _: return exits
             }
@@ -110,7 +114,10 @@ final class ScriptedMachine {
         return try #require(rmp.effectiveEntry(pfn))
     }
 
-    var violations: [InvariantViolation] { host.checkInvariants(of: [vm]) }
+    var violations: [InvariantViolation] {
+        vm.endHostilities()
+        return host.checkInvariants(of: [vm])
+    }
 }
 
 extension GuestScript {

@@ -50,7 +50,7 @@ extension GHCBSession {
     func readAgain() -> GHCBSession {
         guard let bytes = try? page.read(), var now = GHCBPage(bytes) else { return self }
         now.validBitmap = request.page.validBitmap
-        let again = GHCBRequest(gpa: request.gpa, page: now, personality: request.personality)
+        let again = GHCBRequest(gpa: request.gpa, page: now, personality: request.personality, hostile: request.hostile)
         return GHCBSession(request: again, page: page)
     }
 }

@@ -1,5 +1,5 @@
-// Which host answers a guest, as data: Linux of two ages, or one that promises no more than the GHCB specification. A host
-// that lies would be one more value here, and one more step where `VirtualCPU.finish` lets every answer through.
+// Which host answers a guest, as data: Linux of two ages, one that promises no more than the GHCB specification, or one that
+// attacks its guest. What the last does beside answering is in Hostile/.
 
 /// How a host treats what the GHCB specification leaves open, or what hosts in use do not check.
 ///
@@ -43,6 +43,8 @@ public struct GHCBPersonality: Hashable, Sendable {
     public var emulatesRareEvents: Bool
     /// User space may answer a page state change only with 0, EINVAL or EAGAIN.
     public var checksHypercallResult: Bool
+    /// How the host attacks its guest; nil for a host that does not.
+    public var hostility: Hostility?
 
     /// Linux 6.18 to 7.x.
     public static let kvm = GHCBPersonality(
@@ -72,6 +74,6 @@ public struct GHCBPersonality: Hashable, Sendable {
         checksOperands: true, checksReservedBits: true, returnsAllRegisters: false, emulatesRareEvents: true,
         checksHypercallResult: true)
 
-    /// Every named personality.
+    /// Every named personality that answers the same to the same request.
     public static let all = [kvm, kvm2026, strict]
 }

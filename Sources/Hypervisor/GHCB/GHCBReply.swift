@@ -72,6 +72,7 @@ extension VirtualCPU {
     /// - Spec: GHCB 56421, "NAE event results"; Linux: `sev_es_sync_to_ghcb()`
     func finish(_ reply: GHCBReply, _ session: GHCBSession) {
         let request = session.request
+        let reply = request.hostile?.falsified(reply, request) ?? reply
         var marked = GHCBValidBitmap([.exitInfo1, .exitInfo2])
         for field in [.rax, .rbx, .rcx, .rdx] as [GHCBField] {
             let value = reply.registers[field]
@@ -83,6 +84,7 @@ extension VirtualCPU {
         session.page.store(reply.info2, at: GHCBField.exitInfo2.rawValue)
         session.page.store(marked.low, at: GHCBPage.validBitmapOffset)
         session.page.store(marked.high, at: GHCBPage.validBitmapOffset + 8)
+        request.hostile?.spoil(session, of: self)
     }
 
     /// Stops the virtual CPU until a SIPI, or another wake, and then finishes the request.

@@ -10,6 +10,8 @@ struct GHCBRequest {
     let page: GHCBPage
     /// Which host.
     let personality: GHCBPersonality
+    /// The attacker, if it is hostile.
+    var hostile: HostileHost?
 
     /// SW_EXITCODE, valid or not.
     var code: ExitCode { ExitCode(page[.exitCode]) }

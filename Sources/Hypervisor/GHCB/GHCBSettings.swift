@@ -15,6 +15,10 @@ final class GHCBSettings: Sendable {
         var asksForCertificates = false
         /// The address that a guest left for the AP jump table.
         var apJumpTable: UInt64 = 0
+        /// Whether a page state change goes to user space.
+        var convertsOnRequest: Bool { hypercallExits >> GuestHypercall.mapRange.rawValue & 1 == 1 }
+        /// The attacker, if the personality is hostile.
+        var hostile: HostileHost?
     }
 
     private let state = Mutex(State())
@@ -46,7 +50,12 @@ extension VirtualMachine {
     public var personality: GHCBPersonality { ghcb.current.personality }
 
     /// Chooses which host answers. Requests under way go on as they began.
-    public func setPersonality(_ personality: GHCBPersonality) { ghcb.change { $0.personality = personality } }
+    public func setPersonality(_ personality: GHCBPersonality) {
+        ghcb.change {
+            $0.personality = personality
+            $0.hostile = personality.hostility.map(HostileHost.init)
+        }
+    }
 
     /// KVM_CAP_EXIT_HYPERCALL: sends hypercalls to user space. Without KVM_HC_MAP_GPA_RANGE no page can change its state.
     ///
@@ -66,7 +75,7 @@ extension VirtualMachine {
     }
 
     /// Whether a page state change goes to user space.
-    var convertsOnRequest: Bool { ghcb.current.hypercallExits >> GuestHypercall.mapRange.rawValue & 1 == 1 }
+    var convertsOnRequest: Bool { ghcb.current.convertsOnRequest }
 }
 
 /// What the host keeps of one virtual CPU for the GHCB protocol. Guarded by the virtual CPU's lock.

@@ -86,28 +86,35 @@ extension VirtualCPU {
     func handleGHCB(of machine: VirtualMachine) -> ExitDisposition {
         let id = self.id
         let state = ghcbState
+        let settings = machine.ghcb.current
+        if let hostile = settings.hostile, hostile.act(on: machine, before: self) { return .resume }
         let host = MSRProtocolHost(
-            isSNP: machine.kind == .snp, convertsOnRequest: machine.convertsOnRequest,
-            personality: machine.personality,
+            isSNP: machine.kind == .snp, convertsOnRequest: settings.convertsOnRequest,
+            personality: settings.personality,
             cpuid: { state.cpuid.result($0, 0, xcr0: state.xcr0, xss: state.xss, apicID: id) },
             hasMemory: { machine.mapShared($0) != nil })
         switch host.answer(ghcb) {
-        case .page(let gpa): return handlePageProtocol(gpa, of: machine, host.personality)
-        case .respond(let response): ghcb = response.rawValue
+        case .page(let gpa): return handlePageProtocol(gpa, of: machine, settings)
+        case .respond(let response): ghcb = settings.hostile?.answer(response) ?? response.rawValue
         case .register(let gfn, let response):
             ghcbState.registered = gfn == GFN(0) ? nil : gfn
-            ghcb = response.rawValue
+            ghcb = settings.hostile?.answer(response) ?? response.rawValue
         case .leave: break
         case .hold:
             ghcb = GHCBMSRResponse.apResetHold(woken: false).rawValue
             holdUntilSIPI { cpu, woken in cpu.ghcb = GHCBMSRResponse.apResetHold(woken: woken).rawValue }
         case .terminate: return .exit(.terminated(ghcb: ghcb))
         case .convert(let call):
-            let personality = host.personality
+            let (personality, hostile) = (host.personality, settings.hostile)
+            if let hostile, hostile.strikes(.claimConversion) {
+                ghcb = GHCBMSRResponse.pageStateChange(error: 0).rawValue
+                return .resume
+            }
             completion = { cpu, reply in
                 switch HypercallResult(reply, personality) {
-                case .done: cpu.ghcb = GHCBMSRResponse.pageStateChange(error: 0).rawValue
-                case .failed:
+                case .done where hostile?.strikes(.denyConversion) != true:
+                    cpu.ghcb = GHCBMSRResponse.pageStateChange(error: 0).rawValue
+                case .done, .failed:
                     cpu.ghcb =
                         GHCBMSRResponse.pageStateChange(error: GHCBMSRResponse.genericPageStateChangeError).rawValue
                 case .undefined: return .exit(.failed(.invalidArgument))

@@ -11,13 +11,14 @@ extension VirtualCPU {
     /// - Spec: GHCB 56421, "GHCB page protocol"; Linux: `sev_handle_vmgexit()`
     /// - Returns: in check order: what `missingPage` says (address 0 or in no slot), what `unregisteredPage` says, malformed
     ///   input as `GHCBRequest.refusal` says, then what the event's handler decides
-    func handlePageProtocol(_ gpa: GPA, of machine: VirtualMachine, _ personality: GHCBPersonality) -> ExitDisposition {
+    func handlePageProtocol(_ gpa: GPA, of machine: VirtualMachine, _ settings: GHCBSettings.State) -> ExitDisposition {
+        let personality = settings.personality
         schedulePoint(.hostAccess)
         // KVM: address 0 and memory that is not there are nothing; the guest goes on.
         guard gpa != GPA(0), let page = machine.mapShared(gpa.frame), let bytes = try? page.read(),
             let copy = GHCBPage(bytes)
         else { return personality.missingPage == .run ? .exit(.failed(.invalidArgument)) : .resume }
-        let request = GHCBRequest(gpa: gpa, page: copy, personality: personality)
+        let request = GHCBRequest(gpa: gpa, page: copy, personality: personality, hostile: settings.hostile)
         let session = GHCBSession(request: request, page: page)
         // GHCB and KVM: an SNP guest uses only the page that it has registered.
         guard machine.kind != .snp || ghcbState.registered == gpa.frame else {

@@ -15,9 +15,14 @@ extension VirtualMachine {
     /// - Returns: invalid input as `createAP` says
     func answerAPCreation(_ request: GHCBRequest) -> GHCBAnswer {
         let input = APCreationInput(exitInfo1: request.info1, exitInfo2: request.info2)
+        var vmsa = input.vmsa
+        if let hostile = request.hostile, input.kind != .destroy {
+            if hostile.strikes(.loseProcessor) { return .reply(.done) }
+            vmsa = hostile.vmsa(for: vmsa)
+        }
         // KVM reads the VMPL as part of the request, which is then unknown.
         let isDone = createAP(
-            UInt32(truncatingIfNeeded: request.info1), apicID: input.apicID, vmsa: input.vmsa,
+            UInt32(truncatingIfNeeded: request.info1), apicID: input.apicID, vmsa: vmsa,
             features: request.page.value(.rax))
         return isDone ? .reply(.done) : .malformed(.invalidInput)
     }

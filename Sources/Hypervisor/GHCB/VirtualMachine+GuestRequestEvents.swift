@@ -59,7 +59,8 @@ extension VirtualMachine {
     /// Sends a copied message to firmware and copies the answer back, even after an error.
     private func forward(_ message: [UInt8], _ addresses: MessageAddresses, _ request: GHCBRequest) -> GHCBAnswer {
         guard let outcome = try? exchange(message) else { return .end(.failed(.ioError)) }
-        guard (try? writeShared(outcome.answer, at: addresses.response)) != nil else { return unreadable(request) }
+        let answer = request.hostile?.answer(outcome.answer) ?? outcome.answer
+        guard (try? writeShared(answer, at: addresses.response)) != nil else { return unreadable(request) }
         return .reply(GHCBReply(info2: GuestRequestResult(firmware: outcome.status).rawValue))
     }
 

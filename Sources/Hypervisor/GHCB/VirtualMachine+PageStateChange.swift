@@ -24,6 +24,12 @@ extension VirtualMachine {
         else { return .malformed(.invalidScratchArea) }
         let isStrict = request.personality.checksReservedBits
         guard let run = PageStateChangeRun(bytes, isStrict: isStrict) else { return .result(.invalidHeader) }
+        if let hostile = request.hostile, hostile.strikes(.claimConversion) {
+            var done = run
+            done.complete(Int(run.header.currentEntry)..<max(run.entries.count, Int(run.header.currentEntry)))
+            store(done, since: run, area, session)
+            return .result(.processed)
+        }
         return advance(run, area, session)
     }
 
@@ -33,7 +39,14 @@ extension VirtualMachine {
         let step = run.next()
         store(run, since: before, area, session)
         switch step {
-        case .end(let result): return .result(result)
+        case .end(let result):
+            if let hostile = session.request.hostile {
+                if let header = hostile.header(after: run.header) {
+                    session.store(bytes(header.rawValue, 8), at: 0, in: area, of: self)
+                }
+                if result == .processed, hostile.strikes(.denyConversion) { return .result(.genericError) }
+            }
+            return .result(result)
         case .convert(let checked):
             let batch = host.has(.pageStateReadTwice) ? readAgain(checked, area, session) : checked
             let call = MapRangeCall(

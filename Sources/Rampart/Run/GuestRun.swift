@@ -60,7 +60,8 @@ final class GuestRun {
     init(_ guest: LaunchedGuest, _ request: RunRequest, _ sink: @escaping (UInt8) -> Void) throws {
         self.guest = guest
         self.request = request
-        guest.machine.setPersonality(request.personality.personality)
+        guest.machine.setPersonality(
+            request.personality.personality(attacks: request.attacks, seed: request.seed))
         do throws(Errno) { responder = try VMMResponder(machine: guest.machine) } catch {
             throw LaunchFailure.call("KVM_ENABLE_CAP", error)
         }
@@ -173,6 +174,8 @@ final class GuestRun {
             case .exited, .timeLimit: false
             case .terminated, .shutdown, .halted, .refused: true
             }
+        machine.endHostilities()
+        let attacks = machine.hostileRecord.map(AttackReport.init)
         let attestation = resultPort.bytes.isEmpty ? nil : resultPort.bytes
         return RunReport(
             request: request, digest: guest.digest, ending: ending, console: console,
@@ -186,7 +189,9 @@ final class GuestRun {
             pages: PageState.allCases.compactMap { state in states[state].map { PageTally(state.rawValue, $0) } },
             counts: OperationCounts(machine.conversionCounts), attestation: attestation,
             attestationRefusal: attestation.flatMap(refusal),
-            violations: guest.emulated.host.checkInvariants(of: [machine]).map(\.description), duration: duration,
+            attacks: attacks,
+            violations: guest.emulated.host.checkInvariants(of: [machine]).map(\.description)
+                + (attacks?.corruptions ?? []), duration: duration,
             trace: processors.flatMap(\.lines).joined(separator: "\n"),
             autopsy: isDead ? processors.filter { !$0.exits.isEmpty }.map(\.autopsy).joined(separator: "\n") : nil)
     }

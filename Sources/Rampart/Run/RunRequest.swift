@@ -12,14 +12,49 @@ public enum PersonalityName: String, CaseIterable, Sendable {
     case kvm2026
     /// Only what the GHCB specification promises.
     case strict
+    /// As kvm2026, and attacks the guest.
+    case hostile
 
     /// The host.
-    var personality: GHCBPersonality {
+    ///
+    /// - Parameters:
+    ///   - attacks: what a hostile one does; empty for everything
+    ///   - seed: what a hostile one draws its numbers from
+    func personality(attacks: [String], seed: UInt64) -> GHCBPersonality {
         switch self {
         case .kvm: .kvm
         case .kvm2026: .kvm2026
         case .strict: .strict
+        case .hostile:
+            .hostile(
+                Hostility(
+                    attacks.isEmpty
+                        ? Set(HostileAttack.allCases) : Set(attacks.compactMap(HostileAttack.init(rawValue:))), seed: seed)
+            )
         }
+    }
+
+    /// The attacks of a hostile host: the name and one line for people.
+    public static var attacks: [(name: String, summary: String)] {
+        HostileAttack.allCases.map { ($0.rawValue, $0.summary) }
+    }
+}
+
+/// What a hostile host has done to the guest.
+public struct AttackReport: Hashable, Sendable {
+    /// The attacks that were carried out, in the order of their definition.
+    public var attacks: [ExitTally]
+    /// How many private pages were compared around attacks on memory.
+    public var comparedPageCount: UInt64
+    /// Private pages that read otherwise than written, in words; empty while SNP keeps its promise.
+    public var corruptions: [String]
+
+    init(_ record: HostileRecord) {
+        attacks = HostileAttack.allCases.compactMap { attack in
+            record.counts[attack].map { ExitTally(name: attack.rawValue, count: $0) }
+        }
+        comparedPageCount = record.comparedPageCount
+        corruptions = record.corruptions
     }
 }
 
@@ -51,6 +86,8 @@ public struct RunRequest: Sendable {
     public var commandLine: String
     /// Which host kernel answers.
     public var personality: PersonalityName
+    /// What a hostile host does, by name; empty for everything.
+    public var attacks: [String]
     /// How conversions change the RMP.
     public var policy: PolicyName
     /// How long the run may take in seconds; nil for as long as it likes.
@@ -63,7 +100,7 @@ public struct RunRequest: Sendable {
     /// Makes a request.
     public init(
         program: Program, memory: ByteSize, vcpuCount: Int, commandLine: String = "",
-        personality: PersonalityName = .kvm2026,
+        personality: PersonalityName = .kvm2026, attacks: [String] = [],
         policy: PolicyName = .eager, timeLimit: Double? = nil, isTraced: Bool = false, seed: UInt64 = 0
     ) {
         self.program = program
@@ -71,6 +108,7 @@ public struct RunRequest: Sendable {
         self.vcpuCount = vcpuCount
         self.commandLine = commandLine
         self.personality = personality
+        self.attacks = attacks
         self.policy = policy
         self.timeLimit = timeLimit
         self.isTraced = isTraced
@@ -146,6 +184,8 @@ public struct RunReport: Sendable {
     public var attestation: [UInt8]?
     /// Why that report does not verify; nil if it does.
     public var attestationRefusal: String?
+    /// What a hostile host has done; nil for any other.
+    public var attacks: AttackReport?
     /// Broken invariants, in words.
     public var violations: [String]
     /// The wall-clock time of the guest's run.

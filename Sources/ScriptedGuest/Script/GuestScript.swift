@@ -123,6 +123,17 @@ public struct GuestScript: Hashable, Sendable {
                 .changePageStates(first: UInt32(first), count: UInt32(pageStates.count - first)), .outcome(outcome)))
     }
 
+    /// Adds a page state change of any entries.
+    ///
+    /// - Throws: `.noPages`
+    public mutating func changePageStates(
+        _ entries: [PageStateChangeEntry], expecting outcome: StepOutcome = .done
+    ) throws(ScriptProblem) {
+        let first = UInt32(pageStates.count)
+        pageStates += entries
+        try append(GuestStep(.changePageStates(first: first, count: UInt32(entries.count)), .outcome(outcome)))
+    }
+
     /// Adds the start of a virtual CPU: writes its VMSA, marks the page and asks the host to run it.
     ///
     /// - Throws: `.address`
