@@ -21,6 +21,7 @@ extension VirtualMachine {
         else { throw ConversionFailure(.invalidArgument) }
         var counts = ConversionCounts()
         var failure: ConversionFailure?
+        host.attributeWatch.tell(.begins(gpa, byteCount: byteCount, attribute))
         slotsLock.lock()
         do throws(ConversionFailure) {
             try setAttributes(gpa.frame..<end.frame, attribute, &counts)
@@ -29,6 +30,7 @@ extension VirtualMachine {
         }
         slotsLock.unlock()
         record(counts)
+        host.attributeWatch.tell(.ends(counts, failure?.errno))
         if let failure { throw failure }
         return counts
     }

@@ -21,6 +21,8 @@ public final class Host: Sendable {
     public let firmware: FirmwareDriver
     /// ASIDs of SEV-ES and SNP guests.
     public let asids: ASIDAllocator
+    /// Traces' way to hear of calls that change memory attributes.
+    public let attributeWatch = AttributeWatch()
 
     /// What is broken on purpose; nothing, but for explorers.
     let defects: KnownDefects

@@ -29,6 +29,8 @@ public final class Mailbox: Sendable {
     private let registers = Mutex(Registers())
     /// Failures on request.
     public let injection = MailboxInjection()
+    /// Traces' way to hear of commands.
+    public let watch = MailboxWatch()
 
     /// Makes a mailbox that nothing answers.
     public init() {}
@@ -67,14 +69,23 @@ public final class Mailbox: Sendable {
         }
         guard let firmware else { return }
         let command = FirmwareCommand(rawValue: UInt16(truncatingIfNeeded: value >> 16 & 0xff))
+        watch.tell(.begins(command, buffer: buffer))
         switch injection.fault(command) {
-        case nil: complete(firmware.execute(command, buffer: buffer))
-        case .status(let status): complete(status)
+        case nil:
+            let status = firmware.execute(command, buffer: buffer)
+            watch.tell(.ends(command, status))
+            complete(status)
+        case .status(let status):
+            watch.tell(.ends(command, status))
+            complete(status)
         case .late(let delay):
             let status = firmware.execute(command, buffer: buffer)
+            watch.tell(.ends(command, status))
             let moment = HostClock.now.advanced(byNanoseconds: delay)
             registers.withLock { $0.late = (Self.response(status), moment) }
-        case .silence: registers.withLock { $0.isSilent = true }
+        case .silence:
+            watch.tell(.silence(command))
+            registers.withLock { $0.isSilent = true }
         }
         schedulePoint(.mailbox)
     }

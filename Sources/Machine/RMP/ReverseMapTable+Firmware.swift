@@ -18,6 +18,7 @@ extension ReverseMapTable {
         let wasAssigned = old.low & RMPEntryRaw.Low.assigned != 0
         if pfn.rawValue & 511 != 0, wasAssigned != entry.assigned { addToSubpageCount(pfn, entry.assigned ? 1 : -1) }
         endChange(pfn, sequence)
+        if watch.isArmed { watch.tell(.firmwareWrite(pfn, entry), .done) }
     }
 
     /// Makes 512 entries of 4 KiB one entry of 2 MiB with the state of the first. The caller has checked them.
@@ -33,11 +34,13 @@ extension ReverseMapTable {
         for index in 1..<512 as Range<UInt64> { storeEntry(RMPEntryRaw(low: 0, high: 0), head + index) }
         storeEntry(RMPEntryRaw(entry), head)
         endChange(head, sequence)
+        if watch.isArmed { watch.tell(.firmwareUnsmash(head), .done) }
     }
 
     /// Clears the whole table and its counters: every frame is the hypervisor's. Costs what the table had touched.
     public func firmwareClear() {
         memory.discard(tableFrames)
+        if watch.isArmed { watch.tell(.firmwareClear, .done) }
     }
 
     /// Marks the entry of a VMSA as in use by a running virtual CPU, or not: RMPUPDATE then returns FAIL_INUSE.

@@ -41,6 +41,15 @@ extension ReverseMapTable {
     public func pvalidate(
         _ page: GuestPage, size: PageSize, validate: Bool, asid: ASID, vmpl: VMPL
     ) throws(GuestInstructionFailure) -> Bool {
+        try watched(.pvalidate(page, size, validate: validate, asid: asid, vmpl: vmpl)) {
+            () throws(GuestInstructionFailure) in
+            try setValidated(page, size: size, validate, asid: asid, vmpl: vmpl)
+        }
+    }
+
+    private func setValidated(
+        _ page: GuestPage, size: PageSize, _ validate: Bool, asid: ASID, vmpl: VMPL
+    ) throws(GuestInstructionFailure) -> Bool {
         schedulePoint(.pvalidate)
         guard vmpl == .vmpl0 else { throw .status(.failPermission) }
         let change = try begin(page, size: size, asid: asid)
@@ -61,6 +70,17 @@ extension ReverseMapTable {
     /// - Deviates: the order between the faults and the second `.failPermission` is not confirmed
     public func rmpAdjust(
         _ page: GuestPage, size: PageSize, target: VMPL, permissions: VMPLPermissions, vmsa: Bool, asid: ASID,
+        vmpl: VMPL
+    ) throws(GuestInstructionFailure) {
+        _ = try watched(.rmpAdjust(page, size, target: target, permissions, vmsa: vmsa, asid: asid, vmpl: vmpl)) {
+            () throws(GuestInstructionFailure) in
+            try adjust(page, size: size, target: target, permissions, vmsa: vmsa, asid: asid, vmpl: vmpl)
+            return true
+        }
+    }
+
+    private func adjust(
+        _ page: GuestPage, size: PageSize, target: VMPL, _ permissions: VMPLPermissions, vmsa: Bool, asid: ASID,
         vmpl: VMPL
     ) throws(GuestInstructionFailure) {
         schedulePoint(.pvalidate)

@@ -20,6 +20,10 @@ extension ReverseMapTable {
     ///   entries of a 2 MiB page stay zero, so that the update is one write, where hardware may mark them; HV-fixed pages
     ///   inside the region do not refuse a 2 MiB update
     public func rmpUpdate(_ spa: SPA, to new: RMPUpdateState) throws(RMPStatus) {
+        try watched(.rmpUpdate(spa, new)) { () throws(RMPStatus) in try update(spa, to: new) }
+    }
+
+    @inline(__always) private func update(_ spa: SPA, to new: RMPUpdateState) throws(RMPStatus) {
         schedulePoint(.rmpUpdate)
         let pfn = spa.frame
         if let failure = injection.failure(.rmpUpdate, pfn) { throw failure }
@@ -80,6 +84,10 @@ extension ReverseMapTable {
     ///   the region), `.failPermission` (not an assigned 2 MiB entry, or immutable), `.failInUse` (locked)
     /// - Deviates: the status for an entry that is already 4 KiB is not confirmed by the manual
     public func psmash(_ spa: SPA) throws(RMPStatus) {
+        try watched(.psmash(spa)) { () throws(RMPStatus) in try smash(spa) }
+    }
+
+    private func smash(_ spa: SPA) throws(RMPStatus) {
         schedulePoint(.psmash)
         let pfn = spa.frame
         if let failure = injection.failure(.psmash, pfn) { throw failure }

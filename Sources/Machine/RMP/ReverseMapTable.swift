@@ -22,6 +22,8 @@ public import SNPArchitecture
     public let audit = AccessAudit()
     /// Tests' and explorers' way to make instructions fail.
     public let injection = RMPInjection()
+    /// Traces' way to hear of changes.
+    public let watch = RMPWatch()
 
     @usableFromInline let entries: UnsafeMutableRawPointer
     @usableFromInline let counters: UnsafeMutableRawPointer

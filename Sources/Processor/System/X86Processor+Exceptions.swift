@@ -34,6 +34,11 @@ extension X86Processor {
 
     private func deliver(_ exception: GuestException, during first: GuestException?) throws(Interruption) {
         counts.exceptions[exception.vector, default: 0] += 1
+        trail.add(
+            DeliveredException(
+                vector: exception.vector, errorCode: exception.errorCode, address: exception.address,
+                rip: exception.start ?? state.registers.rip, instructions: counts.instructions, during: first?.vector,
+                isExternal: exception.isExternal))
         // A guest that only faults must come to the end of its turn, too.
         state.budget -= min(1, state.budget)
         forgetContinuation()

@@ -92,6 +92,10 @@ public struct ProcessorCounts: Hashable, Sendable {
     var repeatsInstruction = false
     /// Counts since the processor was made.
     public internal(set) var counts = ProcessorCounts()
+    /// The last exceptions.
+    public internal(set) var trail = ExceptionTrail()
+    /// Where the instruction began that ran outside the core last: PVALIDATE and RMPADJUST are among these.
+    public private(set) var instructionStart: UInt64 = 0
     /// Entropy of RDRAND and RDSEED.
     var entropy: UInt64
     /// Which lent pages the TLB depends on: 2 MiB regions of the RMP and their generations.
@@ -263,6 +267,7 @@ public struct ProcessorCounts: Hashable, Sendable {
                 return
             }
             let start = state.registers.rip
+            instructionStart = start
             state.registers.rip = nextRIP(after: instruction)
             do throws(Interruption) { try execute(instruction) } catch {
                 if !isDone(error) { state.registers.rip = start }

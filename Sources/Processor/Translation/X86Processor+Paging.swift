@@ -172,4 +172,5 @@ struct PagingWalk {
     }
 
     var pageByteCount: UInt64 { 1 << shift }
+    var shiftOfLevel: UInt64 { shift }
 }
