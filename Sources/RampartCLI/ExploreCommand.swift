@@ -87,7 +87,14 @@ struct ExploreScenariosCommand: ParsableCommand, OutcomeCommand {
         var reports: [ExplorationReport] = []
         for (index, scenario) in scenarios.enumerated() where !Interruption.isRequested {
             var kept = try folder?.load(scenario, settings) ?? ExplorationState(scenario, settings)
-            let report = try Exploration.run(scenario, settings, from: kept.position) { progress in
+            let report = try Exploration.run(
+                scenario, settings, from: kept.position,
+                checkpoint: { report in
+                    var soFar = kept
+                    soFar.add(report)
+                    try folder?.save(soFar)
+                }
+            ) { progress in
                 Progress.show(progress.text(index + 1, of: scenarios.count))
                 return !Interruption.isRequested
             }
@@ -126,12 +133,19 @@ struct ExploreMergeCommand: ParsableCommand, OutcomeCommand {
             let schedules = own.reduce(0) { $0 + $1.schedules }
             let points = own.reduce(0) { $0 + $1.points }
             let tokens = own.flatMap(\.tokens)
-            lines.append("\(padded(name, to: 28))\(schedules) schedules, \(points) points, \(own.count) shards")
+            let seen = own.reduce(into: Set<UInt64>()) { $0.formUnion($1.states) }
+            let digest = ExplorationState.digest(of: seen)
+            let isDone = own.allSatisfy { $0.position.search == nil }
+            lines.append(
+                "\(padded(name, to: 28))\(schedules) schedules, \(points) points, \(own.count) shards, "
+                    + "\(seen.count) states (digest \(digest))\(isDone ? ", every schedule of the bound" : "")")
             lines += tokens.map { "  FOUND: rampart replay \($0)" }
             members.append(
                 .object([
                     ("scenario", .string(name)), ("schedules", .unsigned(schedules)), ("points", .unsigned(points)),
-                    ("shards", .integer(own.count)), ("tokens", .array(tokens.map { .string($0) })),
+                    ("shards", .integer(own.count)), ("states", .integer(seen.count)),
+                    ("digest", .string(digest)), ("exhausted", .boolean(isDone)),
+                    ("tokens", .array(tokens.map { .string($0) })),
                 ]))
         }
         return CommandOutcome(

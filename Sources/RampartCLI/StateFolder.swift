@@ -57,19 +57,22 @@ struct StateFolder {
         return try names.sorted().map { try read(path + "/" + $0) }
     }
 
-    /// Keeps a state.
+    /// Keeps a state: the old one or the new one is there at any time, whenever the process is killed.
     ///
     /// - Throws: `CommandFailure` if it cannot be written
     func save(_ state: ExplorationState) throws {
         let file = path + "/" + state.fileName
-        do { try writeFile(file, Array(state.text.utf8)) } catch {
+        do { try writeFile(file + ".new", Array(state.text.utf8)) } catch {
             throw CommandFailure.usage("\(file) cannot be written: \(error)")
+        }
+        guard unsafe rename(file + ".new", file) == 0 else {
+            throw CommandFailure.usage("\(file) cannot be replaced.")
         }
     }
 
     private func read(_ file: String) throws -> ExplorationState {
         let bytes: [UInt8]
-        do { bytes = try readFile(file, limit: 64 << 20) } catch {
+        do { bytes = try readFile(file, limit: 1 << 30) } catch {
             throw CommandFailure.usage("\(file) cannot be read: \(error)")
         }
         guard let state = ExplorationState(String(decoding: bytes, as: UTF8.self)) else {

@@ -28,7 +28,6 @@ public final class DepthFirstSearch: ScheduleStrategy {
     private var isClosed = false
     private var isForeign = false
     private let shard: (index: Int, count: Int)?
-    private var subtrees = 0
     /// The most preemptions that were left when a state was explored.
     private var explored: [UInt64: Int] = [:]
 
@@ -56,8 +55,9 @@ public final class DepthFirstSearch: ScheduleStrategy {
 
     private func grow(_ choice: ScheduleChoice) {
         if depth == Self.shardDepth, let shard {
-            subtrees += 1
-            if (subtrees - 1) % shard.count != shard.index {
+            // By its place in the tree and not by its number: a search that went on after a stop has forgotten which states
+            // it explored, leaves out less of the tree's top, and would number the rest in another way than its fellows do.
+            if Int(placeHash % UInt64(shard.count)) != shard.index {
                 isClosed = true
                 isForeign = true
                 return
@@ -82,6 +82,9 @@ public final class DepthFirstSearch: ScheduleStrategy {
                 isPreemption: choice.isPreemption))
     }
 
+    /// The picks down to here as a number.
+    private var placeHash: UInt64 { branches.reduce(into: StateHasher()) { $0.combine(UInt64($1.code)) }.value >> 16 }
+
     /// Ends a run and moves on to the next schedule; false when there is none.
     public func advance() -> Bool {
         depth = 0
@@ -104,27 +107,22 @@ public final class DepthFirstSearch: ScheduleStrategy {
         return !isForeign && (depth > Self.shardDepth || shard.index == 0)
     }
 
-    /// The place in the tree, for stopping between two runs and going on later: how many subtrees were dealt out, and four
-    /// numbers for each branch.
+    /// The place in the tree, for stopping between two runs and going on later: four numbers for each branch.
     public var position: String {
-        "\(subtrees):"
-            + branches.map { "\($0.code),\($0.count),\($0.spent),\($0.isPreemption ? 1 : 0)" }.joined(separator: ";")
+        branches.map { "\($0.code),\($0.count),\($0.spent),\($0.isPreemption ? 1 : 0)" }.joined(separator: ";")
     }
 
     /// Goes on at the place in the tree where another search stopped. False, and nothing is changed, if the text is none.
     @discardableResult
     public func restore(_ position: String) -> Bool {
         var found: [Branch] = []
-        let halves = position.split(separator: ":", omittingEmptySubsequences: false)
-        guard halves.count == 2, let count = Int(halves[0]), count >= 0 else { return false }
-        for part in halves[1].split(separator: ";") {
+        for part in position.split(separator: ";") {
             let numbers = part.split(separator: ",").compactMap { UInt8($0) }
             guard numbers.count == 4, numbers[0] < max(numbers[1], 1), numbers[3] < 2 else { return false }
             found.append(
                 Branch(code: numbers[0], count: numbers[1], spent: numbers[2], isPreemption: numbers[3] == 1))
         }
         branches = found
-        subtrees = count
         return true
     }
 }

@@ -58,14 +58,41 @@ struct ExplorationTests {
         #expect(parts == whole.schedules)
     }
 
+    @Test("Shards see between them the states that one process sees, though one of them stops again and again")
+    func shardStates() throws {
+        let scenario = try #require(Scenario.named("fault-toggle-eager"))
+        var settings = ExplorationSettings()
+        settings.strategy = .dfs
+        settings.preemptionBound = 1
+        let whole = try Exploration.run(scenario, settings)
+        #expect(whole.isExhausted && whole.states > 20)
+        var joined: Set<UInt64> = []
+        for index in 0..<3 {
+            settings.shard = (index, 3)
+            settings.budget = .schedules(index == 1 ? 16 : 10_000)
+            var kept = ExplorationState(scenario, settings)
+            while kept.position.search != nil {
+                kept.add(try Exploration.run(scenario, settings, from: kept.position))
+                kept = try #require(ExplorationState(kept.text))
+            }
+            joined.formUnion(kept.states)
+        }
+        #expect(joined == whole.distinctStates)
+        #expect(ExplorationState.digest(of: joined) == ExplorationState.digest(of: whole.distinctStates))
+        joined.removeFirst()
+        #expect(ExplorationState.digest(of: joined) != ExplorationState.digest(of: whole.distinctStates))
+    }
+
     @Test("The state of an exploration is the same after it was written and read")
     func state() throws {
         let scenario = try #require(Scenario.named("init"))
         var state = ExplorationState(scenario, ExplorationSettings())
         state.schedules = 12
         state.tokens = ["r1.init.1.none.A"]
-        state.position.search = "3:1,2,0,1;0,2,1,1"
+        state.states = [0, 1, .max, 0x1234_5678_9abc_def0]
+        state.position.search = "1,2,0,1;0,2,1,1"
         #expect(ExplorationState(state.text) == state)
         #expect(ExplorationState("nonsense") == nil)
+        #expect(ExplorationState(state.text.replacing("states 4", with: "states 5")) == nil)
     }
 }

@@ -64,6 +64,29 @@ struct ExploreCommandTests {
         #expect(merged.output.contains("2 shards"))
     }
 
+    @Test("merge joins the sets of states: what two shards have both seen counts once")
+    func mergedStates() throws {
+        var folder = ""
+        try withFile([]) { folder = $0 + "-join" }
+        /// The number of joined states after shards have worked in a folder of their own.
+        func count(_ name: String, _ shards: [String]) throws -> Int {
+            for shard in shards {
+                _ = RampartCommand.execute([
+                    "explore", "fault-toggle-eager", "--strategy", "random", "--budget", "40", "--shard", shard,
+                    "--state",
+                    folder + name,
+                ])
+            }
+            let line = RampartCommand.execute(["explore", "merge", folder + name]).output
+            let part = try #require(line.split(separator: ",").first { $0.contains(" states (digest ") })
+            return try #require(Int(part.split(separator: " ")[0]))
+        }
+        let (first, second) = (try count("-0", ["0/2"]), try count("-1", ["1/2"]))
+        let joined = try count("-both", ["0/2", "1/2"])
+        #expect(joined >= max(first, second) && joined < first + second)
+        #expect(first > 10 && second > 10)
+    }
+
     @Test(
         "What cannot be used is refused with status 2 and a hint",
         arguments: [

@@ -8,14 +8,16 @@ public enum Exploration {
     ///
     /// - Parameters:
     ///   - position: where an earlier exploration with these settings stopped
+    ///   - checkpoint: is handed the report as it stands every five seconds, so that a process that is killed has lost little
     ///   - progress: is told how things go a few times a second; false stops the exploration
-    /// - Throws: what building the scenario's world refuses
+    /// - Throws: what building the scenario's world refuses, and what `checkpoint` throws
     public static func run(
         _ scenario: Scenario, _ settings: ExplorationSettings, from position: ExplorationPosition? = nil,
+        checkpoint: ((ExplorationReport) throws -> Void)? = nil,
         progress: (ExplorationProgress) -> Bool = { _ in true }
     ) throws -> ExplorationReport {
         var loop = ExplorationLoop(scenario, settings, position ?? ExplorationPosition())
-        return try loop.run(progress)
+        return try loop.run(checkpoint, progress)
     }
 
     /// Runs a token's schedule once.
@@ -58,6 +60,8 @@ struct ExplorationLoop {
     private var report: ExplorationReport
     private let start = HostClock.now
     private var length = 100
+    /// The runs so far, those of other shards included.
+    private var runs: UInt64 = 0
 
     init(_ scenario: Scenario, _ settings: ExplorationSettings, _ position: ExplorationPosition) {
         self.scenario = scenario
@@ -73,7 +77,10 @@ struct ExplorationLoop {
         }
     }
 
-    mutating func run(_ progress: (ExplorationProgress) -> Bool) throws -> ExplorationReport {
+    mutating func run(
+        _ checkpoint: ((ExplorationReport) throws -> Void)?, _ progress: (ExplorationProgress) -> Bool
+    ) throws -> ExplorationReport {
+        var lastCheckpoint: UInt64 = 0
         if settings.strategy == .random || settings.strategy == .pct { runner.keepsKeys = false }
         while !isOver {
             let (strategy, isSearch) = nextStrategy()
@@ -96,14 +103,27 @@ struct ExplorationLoop {
                 report.isInterrupted = true
                 break
             }
+            runs &+= 1
+            if let checkpoint, runs & 0xff == 0, elapsed - lastCheckpoint >= Self.checkpointInterval {
+                try checkpoint(reportNow)
+                lastCheckpoint = elapsed
+            }
         }
+        return reportNow
+    }
+
+    /// The report as it stands between two runs.
+    private var reportNow: ExplorationReport {
+        var report = report
         report.nanoseconds = elapsed
-        report.states = runner.states.count
+        report.distinctStates = runner.states
         report.isExhausted = position.search == nil
-        if position.search != nil { position.search = search.position }
         report.position = position
+        if position.search != nil { report.position.search = search.position }
         return report
     }
+
+    private static let checkpointInterval: UInt64 = 5_000_000_000
 
     private var elapsed: UInt64 { HostClock.now.nanoseconds - start.nanoseconds }
 

@@ -91,7 +91,9 @@ public struct ExplorationReport: Sendable {
     /// The schedule points.
     public var points: UInt64 = 0
     /// The distinct states of the world.
-    public var states = 0
+    public var states: Int { distinctStates.count }
+    /// Those states, each as a number that is the same in every process.
+    public var distinctStates: Set<UInt64> = []
     /// The time it took, in nanoseconds.
     public var nanoseconds: UInt64 = 0
     /// Depth-first search has been through every schedule of its bound.

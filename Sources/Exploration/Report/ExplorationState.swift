@@ -1,5 +1,7 @@
 // Where explorations of a folder stand: one small text file for each scenario, strategy and shard.
 
+internal import Scheduling
+
 /// One scenario's share of a long exploration, as it is kept between runs.
 public struct ExplorationState: Hashable, Sendable {
     /// The scenario's name and version, the strategy, the seed and the shard: they must agree to go on.
@@ -8,8 +10,8 @@ public struct ExplorationState: Hashable, Sendable {
     public var schedules: UInt64 = 0
     /// The points so far.
     public var points: UInt64 = 0
-    /// The most distinct states that one run of the program has seen.
-    public var states: UInt64 = 0
+    /// The distinct states of the world that its runs have seen, each as a number that is the same in every process.
+    public var states: Set<UInt64> = []
     /// The time so far, in nanoseconds.
     public var nanoseconds: UInt64 = 0
     /// Where the next run begins.
@@ -37,30 +39,53 @@ public struct ExplorationState: Hashable, Sendable {
     /// The contents of its file.
     public var text: String {
         ([
-            "identity \(identity)", "schedules \(schedules)", "points \(points)", "states \(states)",
+            "identity \(identity)", "schedules \(schedules)", "points \(points)", "states \(states.count)",
             "nanoseconds \(nanoseconds)", "seed \(position.nextSeed)", "search \(position.search ?? "done")",
-        ] + tokens.map { "token \($0)" }).joined(separator: "\n") + "\n"
+        ] + tokens.map { "token \($0)" } + stateLines).joined(separator: "\n") + "\n"
+    }
+
+    /// A short text that sets of states have in common if they are equal, and otherwise almost never.
+    public static func digest(of states: Set<UInt64>) -> String {
+        let digits = String(states.sorted().reduce(into: StateHasher()) { $0.combine($1) }.value, radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }
+
+    /// The states in order, a few on each line, so that equal sets are equal text.
+    private var stateLines: [String] {
+        let words = states.sorted().map { String($0, radix: 36) }
+        return stride(from: 0, to: words.count, by: 8).map { first in
+            "seen " + words[first..<min(first + 8, words.count)].joined(separator: " ")
+        }
     }
 
     /// Reads a file's contents; nil if they are none.
     public init?(_ text: String) {
         var values: [String: String] = [:]
         var tokens: [String] = []
+        var numbers: Set<UInt64> = []
         for line in text.split(separator: "\n") {
             guard let space = line.firstIndex(of: " ") else { return nil }
             let (key, value) = (String(line[..<space]), String(line[line.index(after: space)...]))
-            if key == "token" { tokens.append(value) } else { values[key] = value }
+            switch key {
+            case "token": tokens.append(value)
+            case "seen":
+                for word in value.split(separator: " ") {
+                    guard let number = UInt64(word, radix: 36) else { return nil }
+                    numbers.insert(number)
+                }
+            default: values[key] = value
+            }
         }
         guard let identity = values["identity"], let schedules = values["schedules"].flatMap({ UInt64($0) }),
             let points = values["points"].flatMap({ UInt64($0) }),
-            let states = values["states"].flatMap({ UInt64($0) }),
+            let count = values["states"].flatMap({ Int($0) }), count == numbers.count,
             let nanoseconds = values["nanoseconds"].flatMap({ UInt64($0) }),
             let seed = values["seed"].flatMap({ UInt64($0) }), let search = values["search"]
         else { return nil }
         self.identity = identity
         self.schedules = schedules
         self.points = points
-        self.states = states
+        states = numbers
         self.nanoseconds = nanoseconds
         self.tokens = tokens
         position.nextSeed = seed
@@ -71,7 +96,7 @@ public struct ExplorationState: Hashable, Sendable {
     public mutating func add(_ report: ExplorationReport) {
         schedules += report.schedules
         points += report.points
-        states = max(states, UInt64(report.states))
+        states.formUnion(report.distinctStates)
         nanoseconds += report.nanoseconds
         position = report.position
         if let failure = report.failure { tokens.append(failure.token.description) }
