@@ -2,7 +2,7 @@
 import PackageDescription
 
 // Fuzz targets have a package of their own: they are built with sanitizers, and nobody else needs them. Fuzz/run builds
-// them; the tests replay seeds and crashers and need no sanitizer.
+// and runs them, Fuzz/replay plays all seeds and crashers.
 let emulation: Target.Dependency = .product(name: "Emulation", package: "Rampart")
 
 let package = Package(
@@ -15,7 +15,6 @@ let package = Package(
             name: "Fuzz", dependencies: ["Fuzzing"],
             swiftSettings: [.unsafeFlags(["-parse-as-library"])],
             linkerSettings: [.unsafeFlags(["-sanitize=fuzzer"])]),
-        .testTarget(name: "FuzzTests", dependencies: ["Fuzzing"]),
     ],
     swiftLanguageModes: [.v6]
 )

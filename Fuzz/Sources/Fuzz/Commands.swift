@@ -41,16 +41,22 @@ func execute(_ words: [String], _ target: any FuzzTarget) throws -> CInt? {
     }
 }
 
-/// Runs inputs and prints each step as it begins; false if something is wrong.
+/// Runs inputs and prints each step as it begins; false if something is wrong. A text must say the same once it has been bytes.
 private func play(_ paths: ArraySlice<String>, _ target: any FuzzTarget) throws -> Bool {
     var isClean = true
     for path in paths {
         print("--- \(path)")
-        let problem = try input(path, target).withUnsafeBytes { bytes in
+        let bytes = try input(path, target)
+        var problem = bytes.withUnsafeBytes { bytes in
             target.run(bytes) { step in
                 print(step)
                 fflush(nil)
             }
+        }
+        if path.hasSuffix(".txt"), let text = bytes.withUnsafeBytes({ target.text($0) }),
+            try target.bytes(text) != bytes
+        {
+            problem = problem ?? "the input's text makes another input"
         }
         if let problem { print("WRONG: \(problem)") }
         isClean = isClean && problem == nil

@@ -8,7 +8,7 @@ internal import Scheduling
 public struct LaunchUpdateRequest: Sendable {
     /// The first guest frame; moves on with progress.
     public var gfn: GFN
-    /// What to put there; nil only for zero pages. Of the size of the remaining length, and moves on with it.
+    /// What to put there. Of the size of the remaining length, and moves on with it; zero pages ignore and drop it.
     public var source: ArraySlice<UInt8>?
     /// The length in bytes; goes down to 0 with progress.
     public var byteCount: UInt64
@@ -60,6 +60,8 @@ extension VirtualMachine {
         guard request.type == .zero || request.source.map({ UInt64($0.count) == request.byteCount }) == true else {
             throw SEVCommandError(.invalidArgument)
         }
+        // A page of zeros has no source, whatever the caller passes.
+        if request.type == .zero { request.source = nil }
         guard request.gfn.rawValue < 1 << UInt64(MemoryAttributes.frameBits), let slot = slot(containing: request.gfn),
             let file = slot.guestMemory
         else { throw SEVCommandError(.invalidArgument) }

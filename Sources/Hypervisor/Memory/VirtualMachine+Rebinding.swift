@@ -15,7 +15,8 @@ extension VirtualMachine {
     ///
     /// - Throws: ENOMEM (direct map), EINVAL (RMPUPDATE or PSMASH refused for good, or firmware holds the page); what was
     ///   taken back stays so, and the file is not bound
-    /// - Deviates: Linux does nothing here under any policy
+    /// - Deviates: Linux does nothing here under any policy, and maps a page that is assigned at another address, on which the
+    ///   guest faults for ever; here that fault goes to the VMM with EINVAL
     func takeBackMisplaced(_ slot: MemorySlot, _ file: GuestMemory) throws(Errno) {
         guard kind == .snp, policy.isEager, policy.preparesAtFault, let asid else { return }
         var counts = ConversionCounts()
@@ -27,11 +28,16 @@ extension VirtualMachine {
                 try extent.forEachRegion { region throws(Errno) in
                     try takeBackMisplaced(region, run.attribute, asid, &counts)
                     guard run.attribute == .private, !leavesPages else { return }
-                    leavesPages = (0..<region.count).contains { host.rmp.lookup(region.pfn + $0)?.assigned != true }
+                    leavesPages = hasUnassignedPages(region)
                 }
             }
         }
         if leavesPages { file.leavesPagesToFaults = true }
+    }
+
+    private func hasUnassignedPages(_ region: Extent) -> Bool {
+        if let first = host.rmp.lookup(region.pfn), first.assigned, first.pageSize == .size2M { return false }
+        return (0..<region.count).contains { host.rmp.lookup(region.pfn + $0)?.assigned != true }
     }
 
     /// The pages of one 2 MiB region of host frames.

@@ -65,6 +65,8 @@ struct LaunchTests {
                 $0 == 0
             })
         #expect(update(guest, 7, nil, type: .zero).error == nil)
+        #expect(update(guest, 8, [1, 2, 3], count: 2, type: .zero).error == nil, "ignored, short or not")
+        #expect(guest.violations == [])
     }
 
     @Test(
