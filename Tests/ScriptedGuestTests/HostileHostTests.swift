@@ -59,7 +59,7 @@ struct HostileHostTests {
     }
 
     @Test("the guest sees of each attack what its script says, and no private page reads otherwise", arguments: scripts)
-    func scripts(_ script: Attacked) throws {
+    func sees(_ script: Attacked) throws {
         let machine = try script.machine()
         machine.driveAll()
         #expect(machine.failures == [])
