@@ -4,10 +4,10 @@ import Foundation
 import Machine
 import SNPArchitecture
 import Scheduling
-import ScriptedGuest
 import Testing
 
 @testable import Hypervisor
+@testable import ScriptedGuest
 
 @Suite("A hostile host")
 struct HostileHostTests {
@@ -59,7 +59,7 @@ struct HostileHostTests {
     }
 
     @Test("the guest sees of each attack what its script says, and no private page reads otherwise", arguments: scripts)
-    func scripts(_ script: Attacked) throws {
+    func sees(_ script: Attacked) throws {
         let machine = try script.machine()
         machine.driveAll()
         #expect(machine.failures == [])
@@ -71,6 +71,29 @@ struct HostileHostTests {
         machine.vm.destroy()
         #expect(machine.host.checkInvariants(of: []) == [])
         #expect(machine.host.leaked.count == 0)
+    }
+
+    @Test("each lie is one: the guest finds another value than an honest host gives")
+    func lies() throws {
+        let (honest, lying) = (GHCBPersonality.kvm2026, GHCBPersonality.hostile(try script("lie-info").hostility))
+        let (truth, lies) = try (
+            ScriptedMachine(try GuestScript(text: try script("lie-info").text), personality: honest),
+            ScriptedMachine(try GuestScript(text: try script("lie-info").text), personality: lying)
+        )
+        #expect(truth.drive() == [.halted] && lies.drive() == [.halted])
+        for step in 0..<3 { #expect(truth.outcomes()[step] != lies.outcomes()[step], "request \(step)") }
+        func answer(_ machine: ScriptedMachine) -> [UInt64] {
+            [.exitInfo1, .exitInfo2].map { machine.processors[0].buffer[$0] }
+        }
+        #expect(answer(truth) == [2, 6] && answer(lies) != [2, 6])
+        for name in ["lie-cpuid", "lie-registers"] {
+            let machine = try script(name).machine()
+            machine.drive()
+            #expect(machine.processors[0].buffer[.rax] != 0 && machine.processors[0].buffer[.rdx] != 0, "\(name)")
+        }
+        let machine = try script("lie-cpuid").machine()
+        machine.drive()
+        #expect(machine.outcomes()[2] != .msr(5), "function 0x80000000, EAX")
     }
 
     @Test("a conversion that was only claimed leaves the guest at a fault that the host alone sees")

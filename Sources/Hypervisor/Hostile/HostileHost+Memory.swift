@@ -166,7 +166,7 @@ extension HostileHost {
 
     private func compare(_ before: PrivateView, after attack: HostileAttack, _ gfn: GFN, _ machine: VirtualMachine) {
         var found = before.corruptions(in: machine)
-        if attack == .swapBack, let last = withState({ $0.contents[gfn] }) {
+        if attack == .swapBack, before.contents(of: gfn) == nil, let last = withState({ $0.contents[gfn] }) {
             // The page that comes back must be the one that the guest has seen there.
             if let now = PrivateView(of: gfn, in: machine)?.contents(of: gfn), now != last {
                 found.append("guest frame \(gfn) came back with other contents than the guest left there")
