@@ -129,11 +129,13 @@ extension VirtualMachine {
             guard slot.userIndex <= region.userMemory.pageCount, pages <= region.userMemory.pageCount - slot.userIndex
             else { throw .invalidArgument }
             guard slots.allSatisfy({ !$0.frames.overlaps(frames) }) else { throw .exists }
+            noteChange()
             region.guestMemory?.bindings.append(slot)
         }
         region.userMemory.bind(slot, of: self)
         let at = slots.firstIndex { $0.frames.lowerBound > frames.lowerBound } ?? slots.endIndex
         let hadDevicePages = nested.lock.withLock {
+            noteChange()
             slots.insert(slot, at: at)
             return nested.hasDevicePages
         }
@@ -144,8 +146,16 @@ extension VirtualMachine {
 
     private func delete(_ slot: MemorySlot) {
         beginInvalidation(slot.frames)
-        nested.lock.withLock { slots.removeAll { $0 === slot } }
-        if !host.has(.staleBinding) { backing.withLock { slot.guestMemory?.bindings.removeAll { $0 === slot } } }
+        nested.lock.withLock {
+            noteChange()
+            slots.removeAll { $0 === slot }
+        }
+        if !host.has(.staleBinding) {
+            backing.withLock {
+                noteChange()
+                slot.guestMemory?.bindings.removeAll { $0 === slot }
+            }
+        }
         endInvalidation(slot.frames)
         slot.userMemory.unbind(slot)
     }
