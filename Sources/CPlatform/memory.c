@@ -3,10 +3,13 @@
 
 void *cp_reserve(size_t size) {
     void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return p == MAP_FAILED ? NULL : p;
+    if (p == MAP_FAILED) return NULL;
+    cp_undo_note_reserved(p, size);
+    return p;
 }
 void cp_release(void *base, size_t size) {
     if (cp_undo) cp_undo_forget(base, size);
+    cp_undo_note_released(base);
     munmap(base, size);
 }
 void cp_populate(void *base, size_t size) {

@@ -4,6 +4,40 @@
 
 _Thread_local cp_undo_log *cp_undo __attribute__((tls_model("initial-exec"))) = NULL;
 
+_Thread_local cp_undo_log *cp_undo_owner __attribute__((tls_model("initial-exec"))) = NULL;
+
+/* The reservation that an address is in, and how far: the same number wherever the system has put the reservation. */
+static uint64_t place(cp_undo_log *log, const void *address) {
+    uintptr_t a = (uintptr_t)address;
+    for (size_t n = 0, i = log->last_region; n < log->region_count; n++, i = i + 1 < log->region_count ? i + 1 : 0) {
+        const cp_undo_region *r = &log->regions[i];
+        if (a - r->base >= r->size) continue;
+        log->last_region = i;
+        return ((uint64_t)i + 1) << 48 ^ (a - r->base);
+    }
+    return a;
+}
+void cp_undo_note_reserved(void *base, size_t size) {
+    cp_undo_log *log = cp_undo ? cp_undo : cp_undo_owner;
+    if (!log) return;
+    cp_undo_note_released(base);
+    size_t i = 0;
+    while (i < log->region_count && log->regions[i].size) i++;
+    if (i == log->region_capacity) {
+        log->region_capacity *= 2;
+        log->regions = realloc(log->regions, log->region_capacity * sizeof *log->regions);
+        if (!log->regions) abort();
+    }
+    if (i == log->region_count) log->region_count++;
+    log->regions[i] = (cp_undo_region){(uintptr_t)base, size};
+}
+void cp_undo_note_released(void *base) {
+    cp_undo_log *log = cp_undo ? cp_undo : cp_undo_owner;
+    if (!log) return;
+    for (size_t i = 0; i < log->region_count; i++)
+        if (log->regions[i].base == (uintptr_t)base) log->regions[i].size = 0;
+}
+
 static uint64_t mix(uint64_t address, uint64_t value) {
     uint64_t x = (address * 0x9e3779b97f4a7c15ull) ^ value;
     x = (x ^ (x >> 32)) * 0xd6e8feb86659fd93ull;
@@ -16,9 +50,11 @@ cp_undo_log *cp_undo_create(void) {
     if (!log) return NULL;
     log->capacity = 1024;
     log->saved_capacity = 1 << 16;
+    log->region_capacity = 32;
     log->records = malloc(log->capacity * sizeof *log->records);
+    log->regions = malloc(log->region_capacity * sizeof *log->regions);
     log->saved = malloc(log->saved_capacity);
-    if (!log->records || !log->saved) {
+    if (!log->records || !log->saved || !log->regions) {
         cp_undo_destroy(log);
         return NULL;
     }
@@ -26,6 +62,8 @@ cp_undo_log *cp_undo_create(void) {
 }
 void cp_undo_destroy(cp_undo_log *log) {
     if (cp_undo == log) cp_undo = NULL;
+    if (cp_undo_owner == log) cp_undo_owner = NULL;
+    free(log->regions);
     free(log->records);
     free(log->saved);
     free(log);
@@ -60,7 +98,8 @@ void cp_undo_save_word(void *address, uint64_t value) {
     uint64_t old = *(uint64_t *)address;
     if (old == value) return;
     *next_record(log) = (cp_undo_record){address, old, 0, log->writer};
-    log->hash ^= mix((uintptr_t)address, old) ^ mix((uintptr_t)address, value);
+    uint64_t where = place(log, address);
+    log->hash ^= mix(where, old) ^ mix(where, value);
 }
 void cp_undo_save_hidden_word(void *address) {
     cp_undo_log *log = cp_undo;
@@ -86,11 +125,12 @@ void cp_undo_finish_bytes(void *address, size_t count) {
     const cp_undo_record *r = &log->records[log->count - 1];
     if (r->address != address || r->byte_count != count) return;
     const unsigned char *before = log->saved + r->old;
+    uint64_t where = place(log, address);
     for (size_t i = 0; i + 8 <= count; i += 8) {
         uint64_t a, b;
         memcpy(&a, before + i, 8);
         memcpy(&b, r->address + i, 8);
-        if (a != b) log->hash ^= mix((uintptr_t)r->address + i, a) ^ mix((uintptr_t)r->address + i, b);
+        if (a != b) log->hash ^= mix(where + i, a) ^ mix(where + i, b);
     }
 }
 void cp_undo_forget(void *address, size_t count) {

@@ -116,6 +116,8 @@ public final class VirtualMachine: @unchecked Sendable {
         flags |= UInt64(slots.count) << 8 | UInt64(virtualCPUs.count) << 16 | UInt64(guestMemories.count) << 24
         flags |= UInt64(virtualCPUs.count { $0.vmsaFrame != nil }) << 32 | UInt64(launch.asid?.rawValue ?? 0) << 40
         hasher.combine(flags)
+        for slot in slots { hasher.combine(UInt64(slot.id) << 48 ^ slot.frames.lowerBound.rawValue) }
+        for file in guestMemories { hasher.combine(UInt64(file.bindings.count)) }
         hasher.combine(launch.context?.rawValue ?? 0)
         for cpu in virtualCPUs { cpu.combine(into: &hasher) }
     }

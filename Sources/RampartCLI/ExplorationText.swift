@@ -50,6 +50,7 @@ extension JSON {
         self = .object([
             ("scenario", .string(report.scenario.name)), ("schedules", .unsigned(report.schedules)),
             ("points", .unsigned(report.points)), ("states", .integer(report.states)),
+            ("digest", .string(ExplorationState.digest(of: report.distinctStates))),
             ("nanoseconds", .unsigned(report.nanoseconds)), ("exhausted", .boolean(report.isExhausted)),
             ("interrupted", .boolean(report.isInterrupted)),
             ("failure", report.failure.map { JSON($0) } ?? .null),

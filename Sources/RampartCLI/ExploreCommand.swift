@@ -16,7 +16,7 @@ struct ExploreCommand: ParsableCommand {
             Ends with status 1 if something was found.
 
               rampart explore fault-convert-eager --budget 100000
-              rampart explore --all --budget 60s
+              rampart explore --all --budget 60s --threads 2
               rampart explore two-converters --strategy dfs --preemptions 3 --state night --shard 0/4
               rampart explore merge night
             """,
@@ -47,6 +47,9 @@ struct ExploreScenariosCommand: ParsableCommand, OutcomeCommand {
     @Option(help: ArgumentHelp("The most preemptions of a depth-first schedule, 0 to 100.", valueName: "number"))
     var preemptions = 2
 
+    @Option(help: ArgumentHelp("Work on so many threads at once, 1 to 64; each does a shard.", valueName: "number"))
+    var threads = 1
+
     @Option(help: ArgumentHelp("Do only this share of the work, as 0/4.", valueName: "i/n"))
     var shard: ShardArgument?
 
@@ -68,6 +71,7 @@ struct ExploreScenariosCommand: ParsableCommand, OutcomeCommand {
         guard (0...100).contains(preemptions) else {
             throw CommandFailure.usage("--preemptions \(preemptions) is not 0 to 100.")
         }
+        guard (1...64).contains(threads) else { throw CommandFailure.usage("--threads \(threads) is not 1 to 64.") }
         var settings = ExplorationSettings()
         settings.strategy = strategy
         settings.seed = seed
@@ -86,21 +90,22 @@ struct ExploreScenariosCommand: ParsableCommand, OutcomeCommand {
         Interruption.watch()
         var reports: [ExplorationReport] = []
         for (index, scenario) in scenarios.enumerated() where !Interruption.isRequested {
-            var kept = try folder?.load(scenario, settings) ?? ExplorationState(scenario, settings)
-            let report = try Exploration.run(
-                scenario, settings, from: kept.position,
-                checkpoint: { report in
-                    var soFar = kept
-                    soFar.add(report)
-                    try folder?.save(soFar)
-                }
-            ) { progress in
-                Progress.show(progress.text(index + 1, of: scenarios.count))
-                return !Interruption.isRequested
+            let shards = Exploration.split(settings, among: threads)
+            let kept = try shards.map { try folder?.load(scenario, $0) ?? ExplorationState(scenario, $0) }
+            let count = scenarios.count
+            let save: @Sendable (Int, ExplorationReport) throws -> Void = { shard, report in
+                var soFar = kept[shard]
+                soFar.add(report)
+                try folder?.save(soFar)
             }
-            kept.add(report)
-            try folder?.save(kept)
-            reports.append(report)
+            let own = try Exploration.run(
+                scenario, shards: shards, from: kept.map(\.position), checkpoint: save,
+                progress: {
+                    Progress.show($0.text(index + 1, of: count))
+                    return !Interruption.isRequested
+                })
+            for (shard, report) in own.enumerated() { try save(shard, report) }
+            reports.append(ExplorationReport(joining: own))
         }
         let isFound = reports.contains { $0.failure != nil }
         return CommandOutcome(

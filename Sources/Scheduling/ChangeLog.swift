@@ -17,8 +17,13 @@ public import CPlatform
 
     deinit { unsafe cp_undo_destroy(log) }
 
+    /// Takes what this OS thread reserves from now on as the log's, until it begins: the hash of a state counts addresses by
+    /// their place in a reservation, and is the same in every process.
+    public func adoptReservations() { unsafe cp_set_undo_owner(log) }
+
     /// Records the writes of this OS thread from now on. What is now is the beginning.
     public func begin() {
+        cp_set_undo_owner(nil)
         unsafe cp_undo_clear(log)
         unsafe cp_set_undo_log(log)
     }
@@ -35,7 +40,7 @@ public import CPlatform
     /// How many writes are recorded.
     public var count: Int { unsafe log.pointee.count }
 
-    /// A number for the contents of memory: equal contents give equal numbers, others almost never do.
+    /// A number for the contents of memory: equal contents give equal numbers, in every process, and others almost never do.
     public var hash: UInt64 { unsafe log.pointee.hash }
 
     /// Goes up with every recorded write and every change that `noteChange` tells of.

@@ -83,6 +83,51 @@ struct ExplorationTests {
         #expect(ExplorationState.digest(of: joined) != ExplorationState.digest(of: whole.distinctStates))
     }
 
+    @Test("Threads see between them the states that one thread sees", arguments: [1, 2, 3])
+    func threads(count: Int) throws {
+        let scenario = try #require(Scenario.named("fault-toggle-eager"))
+        var settings = ExplorationSettings()
+        settings.strategy = .dfs
+        settings.preemptionBound = 1
+        let whole = try Exploration.run(scenario, settings)
+        let shards = Exploration.split(settings, among: count)
+        let reports = try Exploration.run(
+            scenario, shards: shards, from: shards.map { _ in ExplorationPosition() })
+        let joined = ExplorationReport(joining: reports)
+        #expect(reports.count == count && joined.isExhausted && whole.isExhausted && !joined.isInterrupted)
+        #expect(joined.distinctStates == whole.distinctStates)
+        if count > 1 { #expect(reports.contains { $0.states < whole.states }) }
+    }
+
+    @Test("What one thread finds stops the others, and so does a wish to stop")
+    func stoppedThreads() throws {
+        let scenario = try #require(Scenario.named("fault-convert-eager"))
+        var settings = ExplorationSettings()
+        settings.strategy = .random
+        settings.budget = .schedules(.max)
+        let shards = Exploration.split(settings, among: 3)
+        let start = shards.map { _ in ExplorationPosition() }
+        let stopped = ExplorationReport(
+            joining: try Exploration.run(
+                scenario, shards: shards, from: start, progress: { $0.schedules < 600 }))
+        #expect(stopped.isInterrupted && stopped.failure == nil && stopped.schedules >= 600)
+        settings.bug = KnownBug("staleFaultMaps")
+        let found = ExplorationReport(
+            joining: try Exploration.run(
+                scenario, shards: Exploration.split(settings, among: 3), from: start))
+        #expect(found.failure != nil && !found.isInterrupted)
+    }
+
+    @Test("Threads divide a budget and a shard without loss")
+    func divided() {
+        var settings = ExplorationSettings()
+        settings.budget = .schedules(11)
+        settings.shard = (1, 2)
+        let parts = Exploration.split(settings, among: 3)
+        #expect(parts.map(\.budget) == [.schedules(4), .schedules(4), .schedules(3)])
+        #expect(parts.map { $0.shard?.index } == [1, 3, 5] && parts.allSatisfy { $0.shard?.count == 6 })
+    }
+
     @Test("The state of an exploration is the same after it was written and read")
     func state() throws {
         let scenario = try #require(Scenario.named("init"))

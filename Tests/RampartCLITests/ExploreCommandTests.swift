@@ -87,12 +87,28 @@ struct ExploreCommandTests {
         #expect(first > 10 && second > 10)
     }
 
+    @Test("Threads keep their shards apart in a state folder, and print the digest that one thread prints")
+    func threads() throws {
+        var folder = ""
+        try withFile([]) { folder = $0 + "-threads" }
+        let arguments = ["explore", "fault-toggle-eager", "--strategy", "dfs", "--preemptions", "1", "--json"]
+        /// The line with the digest of the states.
+        func digest(_ more: [String]) throws -> Substring {
+            let outcome = RampartCommand.execute(arguments + more)
+            #expect(outcome.status == .good)
+            return try #require(outcome.output.split(separator: "\n").first { $0.contains("\"digest\"") })
+        }
+        #expect(try digest([]) == digest(["--threads", "2", "--state", folder]))
+        let merged = RampartCommand.execute(["explore", "merge", folder]).output
+        #expect(merged.contains("2 shards") && merged.contains("every schedule of the bound"))
+    }
+
     @Test(
         "What cannot be used is refused with status 2 and a hint",
         arguments: [
             (["explore"], "--all"), (["explore", "nonsense"], "rampart scenarios"),
             (["explore", "fault-convert"], "Did you mean"), (["explore", "init", "--budget", "0"], "budget"),
-            (["explore", "init", "--shard", "2/2"], "shard"),
+            (["explore", "init", "--shard", "2/2"], "shard"), (["explore", "init", "--threads", "0"], "1 to 64"),
             (["explore", "init", "--strategy", "luck"], "Use random"),
             (["explore", "init", "--bug", "99"], "known-bugs --list"), (["explore", "init", "--all"], "--all"),
             (["explore", "merge", "/nonexistent"], "cannot be read"), (["replay", "rubbish"], "no replay token"),

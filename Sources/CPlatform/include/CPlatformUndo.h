@@ -14,6 +14,12 @@ typedef struct cp_undo_record {
     uint32_t writer;
 } cp_undo_record;
 
+/* A reservation. Addresses in it count by its number and their offset, so that a state has one hash in every process. */
+typedef struct cp_undo_region {
+    uintptr_t base;
+    size_t size;
+} cp_undo_region;
+
 typedef struct cp_undo_log {
     cp_undo_record *records;
     size_t count, capacity;
@@ -25,11 +31,20 @@ typedef struct cp_undo_log {
     uint64_t changes;
     /* Who writes now. */
     uint32_t writer;
+    /* The reservations, in the order in which they were made; a size of 0 is a place that is free again. */
+    cp_undo_region *regions;
+    size_t region_count, region_capacity, last_region;
 } cp_undo_log;
 
 extern _Thread_local cp_undo_log *cp_undo __attribute__((tls_model("initial-exec")));
 static inline cp_undo_log *cp_current_undo_log(void) { return cp_undo; }
 static inline void cp_set_undo_log(cp_undo_log *log) { cp_undo = log; }
+
+/* The log to which this OS thread's new reservations belong while none records: when a world is built. */
+extern _Thread_local cp_undo_log *cp_undo_owner __attribute__((tls_model("initial-exec")));
+static inline void cp_set_undo_owner(cp_undo_log *log) { cp_undo_owner = log; }
+void cp_undo_note_reserved(void *base, size_t size);
+void cp_undo_note_released(void *base);
 
 /* NULL if there is no memory. */
 cp_undo_log *cp_undo_create(void);

@@ -78,6 +78,52 @@ extension Scenario {
                 world.expect(asids.count <= 1, "\(asids.count) machines have the only ASID")
             }
         },
+        Scenario("mirror-refused", "a machine is mirrored and moved while it is launched and goes", in: .host) { world in
+            let source = try world.addGuest(pages: 2)
+            let other = try world.addGuest(pages: 2, isInitialized: false)
+            world.checksInvariants = false
+            world.thread("VMM 0") {
+                try source.vm.snpLaunchStart(policy: .standard)
+                source.vm.destroy()
+            }
+            world.thread("VMM 1") {
+                for isMove in [false, true] {
+                    do throws(Errno) {
+                        if isMove {
+                            try other.vm.moveEncryptionContext(from: source.vm)
+                        } else {
+                            try other.vm.copyEncryptionContext(from: source.vm)
+                        }
+                        let asid = other.vm.asid.map { "\($0)" } ?? "none"
+                        world.fail("a second machine has an SNP machine's ASID \(asid)")
+                    } catch {
+                        world.expect(error == .invalidArgument, "a mirror of an SNP machine is refused with \(error)")
+                    }
+                }
+                try other.vm.sevInit2()
+            }
+            world.atEnd { world.expect(other.vm.asid != nil, "a machine that is no mirror gets no ASID of its own") }
+        },
+        Scenario(
+            "launch-start-fields", "firmware gets the TSC frequency and the workarounds that the VMM means", in: .host
+        ) { world in
+            let guests = try (0..<2).map { _ in try world.addGuest(pages: 2) }
+            world.checksInvariants = false
+            for (number, guest) in guests.enumerated() {
+                world.thread("VMM \(number)") {
+                    try guest.vm.snpLaunchStart(policy: .standard, gosvw: Array(1...16))
+                }
+            }
+            world.atEnd {
+                for guest in guests {
+                    let found = guest.vm.contextPage.flatMap { world.secureProcessor.inspectGuest(context: $0.address) }
+                    guard let found else { return world.fail("firmware knows no such guest") }
+                    world.expect(
+                        found.desiredTSCKilohertz == 0,
+                        "the guest's TSC is to run at \(found.desiredTSCKilohertz) kHz, which nobody asked for")
+                }
+            }
+        },
         Scenario("context-page", "a guest context is never a 2 MiB aligned page", in: .host) { world in
             let guest = try world.addGuest(pages: 2)
             // The next frame that the allocator gives is the first of a 2 MiB region.

@@ -48,6 +48,7 @@ public final class World {
     ///
     /// - Throws: what the machine, the firmware or the host refuses
     public init(_ configuration: WorldConfiguration = WorldConfiguration(), defects: KnownDefects = []) throws {
+        log.adoptReservations()
         machine = try Machine(
             MachineConfiguration(
                 dramByteCount: configuration.dramByteCount, coreCount: 2,

@@ -53,12 +53,16 @@ public enum KnownDefect: String, CaseIterable, Sendable {
     case tailPagesLeaked
     /// 30: a failed SNP_INIT_EX is ignored.
     case initFailureIgnored
+    /// 33: the structure of SNP_LAUNCH_START lacks DESIRED_TSC_FREQ, and what follows it is misplaced.
+    case launchStartTooShort
     /// 34: an access to a shared page as private makes it private, without asking the VMM.
     case sharedAccessConverts
     /// 35: a freed ASID is given out again without a flush.
     case dirtyASIDReused
     /// 37: a page that does not come back from the RMP is freed, and the machine lives on.
     case lostPageFreed
+    /// 38: an SNP machine can be mirrored.
+    case mirrorsAllowed
     /// Not of the list, but the race that the invalidation brackets are for: a fault maps what was taken back meanwhile.
     case staleFaultMaps
     /// Not of the list: a run that is interrupted before it has taken user space's answer forgets it.
@@ -91,9 +95,11 @@ public enum KnownDefect: String, CaseIterable, Sendable {
         case .lateCoreWithoutSNP: 27
         case .tailPagesLeaked: 29
         case .initFailureIgnored: 30
+        case .launchStartTooShort: 33
         case .sharedAccessConverts: 34
         case .dirtyASIDReused: 35
         case .lostPageFreed: 37
+        case .mirrorsAllowed: 38
         case .staleFaultMaps: nil
         case .answerForgotten: nil
         }
@@ -126,9 +132,11 @@ public enum KnownDefect: String, CaseIterable, Sendable {
         case .lateCoreWithoutSNP: "a core that comes late does not have SNP turned on"
         case .tailPagesLeaked: "the tail pages of a leaked 2 MiB page are listed, too"
         case .initFailureIgnored: "a failed SNP_INIT_EX is ignored"
+        case .launchStartTooShort: "the structure of SNP_LAUNCH_START lacks the TSC frequency, and what follows is misplaced"
         case .sharedAccessConverts: "an access to a shared page as private makes it private unasked"
         case .dirtyASIDReused: "a freed ASID is given out again without a flush"
         case .lostPageFreed: "a page that does not come back from the RMP is freed, and the machine lives on"
+        case .mirrorsAllowed: "an SNP machine can be mirrored: two machines have one ASID"
         case .staleFaultMaps: "a fault maps what a conversion has taken back meanwhile"
         case .answerForgotten: "an interrupted run forgets user space's answer"
         }

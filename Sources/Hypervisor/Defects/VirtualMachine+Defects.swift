@@ -45,6 +45,15 @@ extension VirtualMachine {
     }
 }
 
+extension LaunchStartBuffer {
+    /// Defect 33: what follows DESIRED_TSC_FREQ, and it, as a structure without that member has them: four bytes too early.
+    mutating func dropDesiredTSC() {
+        let workarounds = gosvw
+        desiredTSCKilohertz = workarounds.integer(at: 0)
+        gosvw = Array(workarounds[4...]) + [0, 0, 0, 0]
+    }
+}
+
 extension GHCBSession {
     /// Defect 15: the page as it is now, with the bits of the copy that was checked.
     func readAgain() -> GHCBSession {

@@ -39,8 +39,14 @@ public final class ASIDAllocator: @unchecked Sendable {
         return checkpoint
     }
 
+    /// Which are used and which are dirty, as a number.
+    func combine(into hasher: inout StateHasher) {
+        for set in [used, dirty] { hasher.combine(set.reduce(0) { $0 ^ 1 << UInt64($1 & 63) }) }
+    }
+
     private func firstFree() -> ASID? {
         for number in 1..<max(limit, 1) where !used.contains(number) && !dirty.contains(number) {
+            noteChange()
             used.insert(number)
             return ASID(number)
         }
@@ -50,6 +56,7 @@ public final class ASIDAllocator: @unchecked Sendable {
     /// Gives an ASID back; it is dirty until the next flush.
     public func free(_ asid: ASID) {
         lock.withLock {
+            noteChange()
             used.remove(asid.rawValue)
             if !defects.has(.dirtyASIDReused) { dirty.insert(asid.rawValue) }
         }

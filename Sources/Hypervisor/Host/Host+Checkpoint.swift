@@ -20,6 +20,7 @@ extension Host {
     /// The host's state outside the machine's memory, as a number.
     public func combine(into hasher: inout StateHasher) {
         allocator.combine(into: &hasher)
+        asids.combine(into: &hasher)
         hasher.combine(UInt64(leaked.unlocked.count))
     }
 }

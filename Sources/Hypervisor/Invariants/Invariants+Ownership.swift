@@ -62,7 +62,8 @@ extension VirtualMachine {
     }
 }
 
-/// One bit for each frame, set while somebody owns it.
+/// One bit for each frame, set while somebody owns it. It lives as long as one check and is no part of the host's state: an
+/// explored run must not see that somebody has looked.
 private struct OwnedFrames {
     private let words: ReservedTable
 
@@ -93,7 +94,7 @@ private struct OwnedFrames {
             var isNew = true
             for word in Int(pfn.rawValue >> 6)..<Int((pfn.rawValue + count) >> 6) {
                 if words[word] != 0 { isNew = false }
-                words[word] = ~0
+                words.setUnnoted(word, to: ~0)
             }
             return isNew
         }
@@ -101,7 +102,7 @@ private struct OwnedFrames {
         for frame in pfn.rawValue..<pfn.rawValue + count {
             let bit = (1 as UInt64) << (frame & 63)
             if words[Int(frame >> 6)] & bit != 0 { isNew = false }
-            words[Int(frame >> 6)] |= bit
+            words.setUnnoted(Int(frame >> 6), to: words[Int(frame >> 6)] | bit)
         }
         return isNew
     }

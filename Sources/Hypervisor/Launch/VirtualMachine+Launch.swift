@@ -72,6 +72,7 @@ extension VirtualMachine {
             do throws(FirmwareError) {
                 var start = LaunchStartBuffer(context: context.address, policy: policy)
                 if !gosvw.isEmpty { start.gosvw = gosvw }
+                if host.has(.launchStartTooShort) { start.dropDesiredTSC() }
                 try host.firmware.send(start)
                 try host.firmware.send(ActivateBuffer(context: context.address, asid: asid))
             } catch {

@@ -131,11 +131,13 @@ extension VirtualMachine {
             else { throw .invalidArgument }
             guard slots.allSatisfy({ !$0.frames.overlaps(frames) }) else { throw .exists }
             if let file = region.guestMemory { try takeBackMisplaced(slot, file) }
+            noteChange()
             region.guestMemory?.bindings.append(slot)
         }
         region.userMemory.bind(slot, of: self)
         let at = slots.firstIndex { $0.frames.lowerBound > frames.lowerBound } ?? slots.endIndex
         let hadDevicePages = nested.lock.withLock {
+            noteChange()
             slots.insert(slot, at: at)
             return nested.hasDevicePages
         }
@@ -146,8 +148,16 @@ extension VirtualMachine {
 
     private func delete(_ slot: MemorySlot) {
         beginInvalidation(slot.frames)
-        nested.lock.withLock { slots.removeAll { $0 === slot } }
-        if !host.has(.staleBinding) { backing.withLock { slot.guestMemory?.bindings.removeAll { $0 === slot } } }
+        nested.lock.withLock {
+            noteChange()
+            slots.removeAll { $0 === slot }
+        }
+        if !host.has(.staleBinding) {
+            backing.withLock {
+                noteChange()
+                slot.guestMemory?.bindings.removeAll { $0 === slot }
+            }
+        }
         endInvalidation(slot.frames)
         slot.userMemory.unbind(slot)
     }

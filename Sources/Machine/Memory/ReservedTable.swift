@@ -36,4 +36,10 @@ public import CPlatform
             unsafe cp_store_relaxed_u64(base + index << 3, newValue)
         }
     }
+
+    /// Sets an element behind the back of the change log: for a table that is no part of what is emulated.
+    @inlinable public func setUnnoted(_ index: Int, to value: UInt64) {
+        precondition(index >= 0 && index < count, "outside the table")
+        unsafe cp_store_relaxed_u64(base + index << 3, value)
+    }
 }
