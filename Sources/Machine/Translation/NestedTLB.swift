@@ -86,6 +86,13 @@ public import SNPArchitecture
 
     /// The cached translation of a frame for a kind of access, or nil if a walk must find it.
     @inlinable public func lookup(_ gfn: GFN, _ tag: TranslationTag, _ kind: AccessKind) -> CachedTranslation? {
+        find(gfn, tag, kind)?.value
+    }
+
+    /// The cached translation with the RMP generation of its frame's region that it was checked under.
+    @inlinable @inline(__always) func find(
+        _ gfn: GFN, _ tag: TranslationTag, _ kind: AccessKind
+    ) -> (value: CachedTranslation, generation: UInt32)? {
         // SAFETY: the index is masked to the number of slots.
         let slot = unsafe slots + Int(truncatingIfNeeded: gfn.rawValue) & (Self.entryCount &- 1)
         guard unsafe slot.pointee.key == tag.with(gfn) else { return nil }
@@ -94,10 +101,9 @@ public import SNPArchitecture
         guard unsafe slot.pointee.epoch == epochs.epoch(of: ASID(UInt32(TranslationTag.asid(tag.bits)))) else {
             return nil
         }
-        guard unsafe !rmp.covers(value.pfn) || slot.pointee.generation == rmp.generation(of: value.pfn) else {
-            return nil
-        }
-        return value
+        let generation = unsafe slot.pointee.generation
+        guard !rmp.covers(value.pfn) || generation == rmp.generation(of: value.pfn) else { return nil }
+        return (value, generation)
     }
 
     /// Keeps a translation.
