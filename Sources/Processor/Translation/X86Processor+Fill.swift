@@ -36,15 +36,15 @@ extension X86Processor {
     /// Empties the TLB if what it depends on has changed since the last run.
     func revalidateTranslations() {
         let key = currentKey()
-        let holds =
-            key == translationKey && regions.values.allSatisfy { memory?.isCurrent($0.pfn, $0.generation) ?? false }
-        if !holds { flushTranslations() }
+        guard let memory, key == translationKey, regions.allSatisfy({ memory.isCurrent($0, $1) }) else {
+            return flushTranslations()
+        }
     }
 
     /// Empties the TLB: after a change of control registers, privilege, or RMP entries.
     func flushTranslations() {
         core.flushTranslations()
-        regions.removeAll(keepingCapacity: true)
+        regions.removeAll()
         translationKey = currentKey()
         memory?.privilege = cpl == 3 ? .user : .supervisor
     }
@@ -55,10 +55,12 @@ extension X86Processor {
     }
 
     func depend(on page: borrowing LentPage) {
-        let region = unsafe page.pfn.rawValue >> 9
-        if let known = regions[region], unsafe known.generation == page.generation { return }
-        if regions.count >= Self.maximumRegions || regions[region] != nil { flushTranslations() }
-        unsafe regions[region] = (page.pfn, page.generation)
+        switch unsafe regions.note(page.pfn, page.generation) {
+        case .known, .added: return
+        case .conflict:
+            flushTranslations()
+            _ = unsafe regions.note(page.pfn, page.generation)
+        }
     }
 
     // MARK: Data
