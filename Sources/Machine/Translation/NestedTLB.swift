@@ -74,6 +74,9 @@ public import SNPArchitecture
     @usableFromInline let rmp: ReverseMapTable
     @usableFromInline let epochs: TranslationEpochs
 
+    /// Grows with every flush: what else keeps translations must forget them too.
+    @safe @exclusivity(unchecked) public private(set) var flushCount: UInt64 = 0
+
     /// Makes an empty TLB over a machine's RMP and flush counters.
     public init(rmp: ReverseMapTable, epochs: TranslationEpochs) {
         self.rmp = rmp
@@ -123,7 +126,10 @@ public import SNPArchitecture
     }
 
     /// Removes all translations.
-    public func flush() { unsafe slots.update(repeating: Slot(), count: Self.entryCount) }
+    public func flush() {
+        flushCount &+= 1
+        unsafe slots.update(repeating: Slot(), count: Self.entryCount)
+    }
 
     /// Removes an ASID's translations.
     public func flush(_ asid: ASID) {
@@ -143,6 +149,7 @@ public import SNPArchitecture
     }
 
     private func removeAll(where test: (UnsafeMutablePointer<Slot>) -> Bool) {
+        flushCount &+= 1
         for index in 0..<Self.entryCount {
             let slot = unsafe slots + index
             if unsafe slot.pointee.key != 0, unsafe test(slot) { unsafe slot.pointee = Slot() }

@@ -8,6 +8,8 @@ internal import SNPArchitecture
 struct TranslationKey: Hashable {
     var asid: ASID = .host
     var epoch: UInt64 = 0
+    /// How often VMRUN or INVLPGA has emptied the nested TLB.
+    var flushes: UInt64 = 0
     var vmpl: UInt8 = 0
     var cpl: UInt8 = 0
     var cr0: UInt64 = 0
@@ -27,7 +29,8 @@ extension X86Processor {
         let r = state.registers
         let asid = memory?.context.asid ?? .host
         return TranslationKey(
-            asid: asid, epoch: memory?.epochs.epoch(of: asid) ?? 0, vmpl: r.vmpl, cpl: r.cpl == 3 ? 3 : 0, cr0: r.cr0,
+            asid: asid, epoch: memory?.epochs.epoch(of: asid) ?? 0,
+            flushes: memory?.tlb.flushCount ?? 0, vmpl: r.vmpl, cpl: r.cpl == 3 ? 3 : 0, cr0: r.cr0,
             cr3: r.cr3,
             cr4: r.cr4, efer: r.efer,
             allowsUserData: r.cr4 & CR4.smap == 0 || r.rflags & RFLAGS.alignmentCheck != 0)
