@@ -33,7 +33,7 @@ let package = Package(
         .library(
             name: "Rampart",
             targets: [
-                "SNPArchitecture", "Machine", "ScriptedGuest", "SecureProcessor", "Hypervisor", "Monitor",
+                "SNPArchitecture", "Machine", "Processor", "ScriptedGuest", "SecureProcessor", "Hypervisor", "Monitor",
                 "Attestation",
                 "KeyDistribution", "Exploration", "Rampart",
             ]),

@@ -20,6 +20,8 @@ let package = Package(
             path: "Benchmarks/Reports", plugins: [plugin]),
         .executableTarget(
             name: "Conversion", dependencies: [benchmark, rampart], path: "Benchmarks/Conversion", plugins: [plugin]),
+        // Not the plugin's: Benchmarks/processor runs it in turn with others and counts processor time.
+        .executableTarget(name: "ProcessorBenchmark", dependencies: [rampart], path: "Benchmarks/Processor"),
         .executableTarget(
             name: "Launch", dependencies: [benchmark, rampart, .product(name: "Crypto", package: "swift-crypto")],
             path: "Benchmarks/Launch", plugins: [plugin]),

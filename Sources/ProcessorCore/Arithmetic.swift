@@ -8,6 +8,27 @@ protocol Binary {
     static func apply<T: Word>(_ core: Core, _ a: T, _ b: T) -> T
 }
 
+/// A two-operand instruction whose flags depend on the operands alone.
+protocol QuietBinary {
+    /// Computes the result, for an operation whose flags nobody will see.
+    static func quiet<T: Word>(_ a: T, _ b: T) -> T
+}
+extension Add: QuietBinary {
+    @inline(__always) static func quiet<T: Word>(_ a: T, _ b: T) -> T { a &+ b }
+}
+extension Subtract: QuietBinary {
+    @inline(__always) static func quiet<T: Word>(_ a: T, _ b: T) -> T { a &- b }
+}
+extension And: QuietBinary {
+    @inline(__always) static func quiet<T: Word>(_ a: T, _ b: T) -> T { a & b }
+}
+extension Or: QuietBinary {
+    @inline(__always) static func quiet<T: Word>(_ a: T, _ b: T) -> T { a | b }
+}
+extension Xor: QuietBinary {
+    @inline(__always) static func quiet<T: Word>(_ a: T, _ b: T) -> T { a ^ b }
+}
+
 enum Add: Binary {
     @inline(__always) static var writes: Bool { true }
     @inline(__always) static func apply<T: Word>(_ core: Core, _ a: T, _ b: T) -> T {
@@ -82,12 +103,12 @@ enum SubtractWithBorrow: Binary {
 
 @inline(__always) func binaryRR<B: Binary, T: Word>(_: B.Type, _: T.Type, _ core: Core, _ op: Op) {
     let result = B.apply(
-        core, register(core, op.pointee.destination, as: T.self), register(core, op.pointee.source, as: T.self))
+        core, register(core, op.pointee.base, as: T.self), register(core, op.pointee.source, as: T.self))
     if B.writes { setRegister(core, op.pointee.destination, result) }
 }
 @inline(__always) func binaryRI<B: Binary, T: Word>(_: B.Type, _: T.Type, _ core: Core, _ op: Op) {
     let result = B.apply(
-        core, register(core, op.pointee.destination, as: T.self), T(truncatingIfNeeded: op.pointee.immediate))
+        core, register(core, op.pointee.base, as: T.self), T(truncatingIfNeeded: op.pointee.immediate))
     if B.writes { setRegister(core, op.pointee.destination, result) }
 }
 @inline(__always) func binaryRM<B: Binary, T: Word>(_: B.Type, _: T.Type, _ core: Core, _ op: Op) -> Bool {
@@ -111,9 +132,26 @@ enum SubtractWithBorrow: Binary {
     return true
 }
 
+@inline(__always) func quietRR<B: QuietBinary, T: Word>(_: B.Type, _: T.Type, _ core: Core, _ op: Op) {
+    let a = register(core, op.pointee.base, as: T.self)
+    setRegister(core, op.pointee.destination, B.quiet(a, register(core, op.pointee.source, as: T.self)))
+}
+@inline(__always) func quietRI<B: QuietBinary, T: Word>(_: B.Type, _: T.Type, _ core: Core, _ op: Op) {
+    let a = register(core, op.pointee.base, as: T.self)
+    setRegister(core, op.pointee.destination, B.quiet(a, T(truncatingIfNeeded: op.pointee.immediate)))
+}
+@inline(__always) func quietRM<B: QuietBinary, T: Word>(_: B.Type, _: T.Type, _ core: Core, _ op: Op) -> Bool {
+    guard let memory = readable(core, address(core, op), T.self) else { return false }
+    let a = register(core, op.pointee.destination, as: T.self)
+    setRegister(core, op.pointee.destination, B.quiet(a, load(memory, 0, as: T.self)))
+    return true
+}
+
 /// A one-operand instruction that reads and writes its operand.
 protocol Unary {
     static func apply<T: Word>(_ core: Core, _ a: T) -> T
+    /// Computes the result, for an operation whose flags nobody will see.
+    static func quiet<T: Word>(_ a: T) -> T
 }
 enum Increment: Unary {
     @inline(__always) static func apply<T: Word>(_ core: Core, _ a: T) -> T {
@@ -121,6 +159,7 @@ enum Increment: Unary {
         setFlags(core, FlagKind.increment, a &+ 1, old)
         return a &+ 1
     }
+    @inline(__always) static func quiet<T: Word>(_ a: T) -> T { a &+ 1 }
 }
 enum Decrement: Unary {
     @inline(__always) static func apply<T: Word>(_ core: Core, _ a: T) -> T {
@@ -128,16 +167,22 @@ enum Decrement: Unary {
         setFlags(core, FlagKind.decrement, a &- 1, old)
         return a &- 1
     }
+    @inline(__always) static func quiet<T: Word>(_ a: T) -> T { a &- 1 }
 }
 enum Negate: Unary {
     @inline(__always) static func apply<T: Word>(_ core: Core, _ a: T) -> T { Subtract.apply(core, 0, a) }
+    @inline(__always) static func quiet<T: Word>(_ a: T) -> T { 0 &- a }
 }
 enum Not: Unary {
     @inline(__always) static func apply<T: Word>(_ core: Core, _ a: T) -> T { ~a }
+    @inline(__always) static func quiet<T: Word>(_ a: T) -> T { ~a }
 }
 
 @inline(__always) func unaryR<U: Unary, T: Word>(_: U.Type, _: T.Type, _ core: Core, _ op: Op) {
-    setRegister(core, op.pointee.destination, U.apply(core, register(core, op.pointee.destination, as: T.self)))
+    setRegister(core, op.pointee.destination, U.apply(core, register(core, op.pointee.base, as: T.self)))
+}
+@inline(__always) func quietR<U: Unary, T: Word>(_: U.Type, _: T.Type, _ core: Core, _ op: Op) {
+    setRegister(core, op.pointee.destination, U.quiet(register(core, op.pointee.base, as: T.self)))
 }
 @inline(__always) func unaryM<U: Unary, T: Word>(_: U.Type, _: T.Type, _ core: Core, _ op: Op) -> Bool {
     guard let memory = writable(core, address(core, op), T.self) else { return false }

@@ -30,7 +30,8 @@
     return resolveIndirect(core, op, rip)
 }
 
-@inline(__always) func jumpCacheEntry(_ core: Core, _ rip: UInt64) -> UnsafeMutableRawPointer {
+/// Where the jump cache has a RIP, if it has it.
+@inline(__always) package func jumpCacheEntry(_ core: Core, _ rip: UInt64) -> UnsafeMutableRawPointer {
     core + CoreLayout.jumpCache
         + Int(truncatingIfNeeded: (rip ^ rip &>> 10) & UInt64(CoreLayout.jumpCacheCount - 1)) &* 16
 }

@@ -55,6 +55,16 @@
     return true
 }
 
+/// IMUL of two or three operands whose flags nobody will see.
+@inline(__always) func quietMultiplyRR<T: Word>(_: T.Type, _ core: Core, _ op: Op) {
+    let a = register(core, op.pointee.destination, as: T.self)
+    setRegister(core, op.pointee.destination, a &* register(core, op.pointee.source, as: T.self))
+}
+@inline(__always) func quietMultiplyRRI<T: Word>(_: T.Type, _ core: Core, _ op: Op) {
+    let a = register(core, op.pointee.source, as: T.self)
+    setRegister(core, op.pointee.destination, a &* T(truncatingIfNeeded: op.pointee.immediate))
+}
+
 /// DIV: false, with nothing changed, for #DE. Flags are left alone.
 @inline(__always) func divide<T: Word>(_: T.Type, _ core: Core, _ op: Op) -> Bool {
     let divisor = register(core, op.pointee.source, as: T.self)

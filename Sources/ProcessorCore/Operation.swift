@@ -3,6 +3,17 @@
 /// Runs one operation and then, in tail position, the next.
 package typealias Handler = @convention(c) (UnsafeMutableRawPointer, UnsafeMutableRawPointer) -> Void
 
+/// A handler as Swift compiles it. A closure of the type `Handler` would be a C function that jumps to the Swift function:
+/// one jump more for each operation.
+struct NativeHandler: Sendable {
+    let run: @Sendable (UnsafeMutableRawPointer, UnsafeMutableRawPointer) -> Void
+
+    /// The function itself. It captures nothing, and Swift passes two pointers in the registers that C does.
+    var code: Handler {
+        unsafeBitCast(unsafeBitCast(self, to: (code: UInt, context: UInt).self).code, to: Handler.self)
+    }
+}
+
 /// A decoded operation, 48 bytes of plain data.
 package struct Operation {
     /// What to run.
@@ -13,7 +24,8 @@ package struct Operation {
     package var destination: UInt8 = CoreLayout.zero
     /// Byte offset of the source register, or the number of a vector register.
     package var source: UInt8 = CoreLayout.zero
-    /// Byte offset of the base of the memory operand.
+    /// Byte offset of the base of the memory operand; of an operation on registers alone, of the first operand, which is the
+    /// destination unless a move has been joined with it.
     package var base: UInt8 = CoreLayout.zero
     /// Byte offset of the index.
     package var index: UInt8 = CoreLayout.zero
@@ -34,6 +46,12 @@ package struct Operation {
 
     /// Makes an operation of a handler.
     package init(_ code: UInt16) {
+        self.code = code
+        handler = handlers[Int(code)]
+    }
+
+    /// Becomes another operation on the same operands.
+    package mutating func become(_ code: UInt16) {
         self.code = code
         handler = handlers[Int(code)]
     }

@@ -8,6 +8,70 @@ protocol Shift {
     static func apply<T: Word>(_ core: Core, _ a: T, _ count: UInt64) -> T
 }
 
+/// A shift whose count is an immediate from 1 to the width of the operand less 1: what compilers write.
+protocol KnownShift {
+    static func known<T: Word>(_ core: Core, _ a: T, _ count: T) -> T
+    /// Computes the result, for an operation whose flags nobody will see.
+    static func quiet<T: Word>(_ a: T, _ count: T) -> T
+}
+
+@inline(__always) func shiftKnown<S: KnownShift, T: Word>(_: S.Type, _: T.Type, _ core: Core, _ op: Op) {
+    let count = T(truncatingIfNeeded: op.pointee.immediate)
+    setRegister(core, op.pointee.destination, S.known(core, register(core, op.pointee.base, as: T.self), count))
+}
+@inline(__always) func shiftQuiet<S: KnownShift, T: Word>(_: S.Type, _: T.Type, _ core: Core, _ op: Op) {
+    let count = T(truncatingIfNeeded: op.pointee.immediate)
+    setRegister(core, op.pointee.destination, S.quiet(register(core, op.pointee.base, as: T.self), count))
+}
+
+@inline(__always) func complement<T: Word>(_ count: T) -> T { T(truncatingIfNeeded: T.bitWidth) &- count }
+
+extension ShiftLeft: KnownShift {
+    @inline(__always) static func quiet<T: Word>(_ a: T, _ count: T) -> T { a &<< count }
+    @inline(__always) static func known<T: Word>(_ core: Core, _ a: T, _ count: T) -> T {
+        let result = a &<< count
+        let out = (a &>> complement(count)) & 1 != 0
+        setFlags(core, FlagKind.result, result, (out ? 1 : 0) | (out != topBit(result) ? 2 : 0))
+        return result
+    }
+}
+extension ShiftRight: KnownShift {
+    @inline(__always) static func quiet<T: Word>(_ a: T, _ count: T) -> T { a &>> count }
+    @inline(__always) static func known<T: Word>(_ core: Core, _ a: T, _ count: T) -> T {
+        let result = a &>> count
+        let out = (a &>> (count &- 1)) & 1 != 0
+        setFlags(core, FlagKind.result, result, (out ? 1 : 0) | (topBit(result ^ (result &<< 1)) ? 2 : 0))
+        return result
+    }
+}
+extension ShiftArithmetic: KnownShift {
+    @inline(__always) static func quiet<T: Word>(_ a: T, _ count: T) -> T {
+        T(truncatingIfNeeded: signExtended(a) &>> Int64(truncatingIfNeeded: count))
+    }
+    @inline(__always) static func known<T: Word>(_ core: Core, _ a: T, _ count: T) -> T {
+        let result = quiet(a, count)
+        setFlags(core, FlagKind.result, result, (a &>> (count &- 1)) & 1 != 0 ? 1 : 0)
+        return result
+    }
+}
+extension RotateLeft: KnownShift {
+    @inline(__always) static func quiet<T: Word>(_ a: T, _ count: T) -> T { a &<< count | a &>> complement(count) }
+    @inline(__always) static func known<T: Word>(_ core: Core, _ a: T, _ count: T) -> T {
+        let result = quiet(a, count)
+        let out = result & 1 != 0
+        setCarryAndOverflow(core, out, out != topBit(result))
+        return result
+    }
+}
+extension RotateRight: KnownShift {
+    @inline(__always) static func quiet<T: Word>(_ a: T, _ count: T) -> T { a &>> count | a &<< complement(count) }
+    @inline(__always) static func known<T: Word>(_ core: Core, _ a: T, _ count: T) -> T {
+        let result = quiet(a, count)
+        setCarryAndOverflow(core, topBit(result), topBit(result ^ (result &<< 1)))
+        return result
+    }
+}
+
 @inline(__always) func shiftCount<T: Word>(_: T.Type, _ count: UInt64) -> UInt64 {
     count & (T.bitWidth == 64 ? 63 : 31)
 }

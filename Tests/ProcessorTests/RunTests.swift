@@ -172,6 +172,25 @@ struct RunTests {
         try guest.nested.map(0x800, to: GuestFixture.firstFrame + 0x800, level: .level2M, flags: .guest)
         #expect(guest.resume().code == .halt)
     }
+
+    @Test("a flush of this processor's nested TLB alone, as VMRUN's TLB_CONTROL asks for, reaches data and code")
+    func nestedFlush() throws {
+        let guest = try GuestFixture()
+        guest.state.registers.rbx = 0x80_0000
+        try guest.run([0x48, 0x8b, 0x03, 0xf4])
+        guest.nested.zap(0x800..<0xa00)
+        guest.memory.tlb.flush()
+        guest.state.registers.rip = GuestFixture.code
+        #expect(guest.resume().code == .nestedPageFault)
+        try guest.nested.map(0x800, to: GuestFixture.firstFrame + 0x800, level: .level2M, flags: .guest)
+        #expect(guest.resume().code == .halt)
+        // The code's own page: GPA 0x10_0000.
+        guest.nested.zap(0..<0x200)
+        guest.memory.tlb.flush()
+        guest.state.registers.rip = GuestFixture.code
+        let exit = guest.resume()
+        #expect(exit.code == .nestedPageFault && exit.info2 == GuestFixture.code)
+    }
 }
 
 extension GuestFixture {

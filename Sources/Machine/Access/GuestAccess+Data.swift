@@ -28,6 +28,19 @@ extension GuestAccess {
         }
     }
 
+    /// Reads an aligned quadword, as a walk of the guest's page tables does.
+    ///
+    /// - Throws: what `translate` throws
+    public func quadword(
+        _ gpa: GPA, _ cBit: CBit, for purpose: AccessPurpose = .finalAddress
+    ) throws(GuestFault) -> UInt64 {
+        schedulePoint(.guestAccess)
+        let spa = try address(gpa, .read, cBit, purpose)
+        // No memory answers: the bus floats high.
+        guard memory.contains(spa, count: 8) else { return ~0 }
+        return memory.quadword(at: spa, key: key(cBit))
+    }
+
     /// Copies bytes into guest memory.
     ///
     /// - Throws: what `translate` throws for the first page that faults; bytes before it have been stored

@@ -15,10 +15,12 @@ public final class GuestAccess {
     public let tlb: NestedTLB
     /// The machine's flush counters.
     public let epochs: TranslationEpochs
+    // Both are read at every translation. One thread uses a port at a time, and no access outlives its expression: so there is
+    // nothing for a check to find.
     /// Who runs. A change needs no flush: translations are tagged with ASID and VMPL.
-    public var context: RunningGuest
+    @safe @exclusivity(unchecked) public var context: RunningGuest
     /// The privilege of the guest's code.
-    public var privilege = GuestPrivilege.supervisor
+    @safe @exclusivity(unchecked) public var privilege = GuestPrivilege.supervisor
 
     /// Makes a port with an empty TLB.
     public init(memory: PhysicalMemory, rmp: ReverseMapTable, epochs: TranslationEpochs, context: RunningGuest) {
@@ -42,6 +44,15 @@ public final class GuestAccess {
         return try walk(gpa, kind, cBit, purpose, tag)
     }
 
+    /// Translates one access as `translate` does, and says under which generation of the RMP's region the frame was checked.
+    @inlinable func translateNoting(
+        _ gpa: GPA, _ kind: AccessKind, _ cBit: CBit, for purpose: AccessPurpose
+    ) throws(GuestFault) -> (value: CachedTranslation, generation: UInt32) {
+        let tag = TranslationTag(asid: context.asid, cBit: cBit, vmpl: context.vmpl, privilege: privilege)
+        if let cached = tlb.find(gpa.frame, tag, kind) { return cached }
+        return try walkNoting(gpa, kind, cBit, purpose, tag)
+    }
+
     /// Finds the page that a guest's RMP instruction names: by the nested tables alone, as the instruction checks the RMP
     /// itself.
     ///
@@ -55,7 +66,11 @@ public final class GuestAccess {
 
     @usableFromInline func walk(
         _ gpa: GPA, _ kind: AccessKind, _ cBit: CBit, _ purpose: AccessPurpose, _ tag: TranslationTag
-    ) throws(GuestFault) -> CachedTranslation {
+    ) throws(GuestFault) -> CachedTranslation { try walkNoting(gpa, kind, cBit, purpose, tag).value }
+
+    @usableFromInline func walkNoting(
+        _ gpa: GPA, _ kind: AccessKind, _ cBit: CBit, _ purpose: AccessPurpose, _ tag: TranslationTag
+    ) throws(GuestFault) -> (value: CachedTranslation, generation: UInt32) {
         let epoch = epochs.epoch(of: context.asid)
         var base = purpose.error
         if cBit == .private { base.formUnion(.encrypted) }
@@ -72,7 +87,7 @@ public final class GuestAccess {
         if !page.isExecutable { allowed.remove(.execute) }
         let found = CachedTranslation(pfn: page.pfn, level: page.level, allowed: allowed)
         tlb.insert(gpa.frame, tag, found, epoch: epoch, generation: generation)
-        return found
+        return (found, generation)
     }
 
     private func walkTables(

@@ -34,25 +34,22 @@ extension Machine {
         case .claimed: break
         }
         defer { rmp.releaseVMSA(pfn) }
-        var page = memory.quadwords(of: pfn, key: key)
-        let registers = VMSA(quadwords: page)
-        guard registers.refusal == nil, let vmpl = VMPL(rawValue: registers.vmpl) else { return }
-        guard !registers.isMarkedBusy else { return vmcb.exit(GuestExit(.busy)) }
+        var state = VirtualCPUState(
+            registers: memory.registers(in: pfn, key: key), ghcb: vmcb.ghcb, intercepts: vmcb.intercepts,
+            event: vmcb.eventInjection, budget: budget)
+        guard state.registers.refusal == nil, let vmpl = VMPL(rawValue: state.registers.vmpl) else { return }
+        guard !state.registers.isMarkedBusy else { return vmcb.exit(GuestExit(.busy)) }
         let access = thread.access(
             on: self, as: RunningGuest(asid: vmcb.asid, vmpl: vmpl, nestedRoot: vmcb.nestedRoot, key: key))
-        access.privilege = registers.cpl == 3 ? .user : .supervisor
+        access.privilege = state.registers.cpl == 3 ? .user : .supervisor
         switch vmcb.tlbControl {
         case .none: break
         case .flushAll: access.tlb.flush()
         case .flushGuest, .flushGuestLocal: access.tlb.flush(vmcb.asid)
         }
-        var state = VirtualCPUState(
-            registers: registers, ghcb: vmcb.ghcb, intercepts: vmcb.intercepts, event: vmcb.eventInjection,
-            budget: budget)
         let exit = thread.processor.run(&state, access, interruptedBy: thread.interrupt)
         state.registers.record(exit)
-        state.registers.store(into: &page)
-        memory.store(page, in: pfn, key: key)
+        memory.store(&state.registers, in: pfn, key: key)
         budget = state.budget
         vmcb.ghcb = state.ghcb
         vmcb.eventInjection = .none

@@ -27,7 +27,8 @@ public final class MemoryEncryption: Sendable {
     private struct Keys {
         /// Indexed by `KeyID`; index 0 unused.
         var material: [[UInt8]] = [[]]
-        var byASID: [ASID: KeyID] = [:]
+        /// By the number of the ASID: VMRUN asks at each entry.
+        var byASID = [KeyID?](repeating: nil, count: Int(ASID.maximum.rawValue) + 1)
     }
     private let keys = Mutex(Keys())
     private let tweakKey: [UInt8]
@@ -49,23 +50,30 @@ public final class MemoryEncryption: Sendable {
         return checkpoint
     }
 
-    /// Installs a guest's 16-byte key for an ASID and returns its name.
+    /// Installs a guest's 16-byte key for an ASID and returns its name. An ASID that no RMP entry can hold gets a key that only
+    /// its name leads to.
     @discardableResult
     public func installKey(_ key: [UInt8], for asid: ASID) -> KeyID {
         precondition(key.count == 16, "AES-128")
         return keys.withLock { keys in
             let id = KeyID(rawValue: UInt32(keys.material.count))
             keys.material.append(key)
-            keys.byASID[asid] = id
+            if asid <= .maximum { keys.byASID[Int(asid.rawValue)] = id }
             return id
         }
     }
 
     /// Uninstalls an ASID's key. Frames stored under it stay ciphertext to everybody.
-    public func removeKey(of asid: ASID) { keys.withLock { $0.byASID[asid] = nil } }
+    public func removeKey(of asid: ASID) {
+        guard asid <= .maximum else { return }
+        keys.withLock { $0.byASID[Int(asid.rawValue)] = nil }
+    }
 
     /// The key of an ASID, or nil if none is installed.
-    public func key(for asid: ASID) -> KeyID? { keys.withLock { $0.byASID[asid] } }
+    public func key(for asid: ASID) -> KeyID? {
+        guard asid <= .maximum else { return nil }
+        return keys.withLock { $0.byASID[Int(asid.rawValue)] }
+    }
 
     /// Encrypts one frame's 4096 bytes in place, as the frame would stand in DRAM.
     public func encrypt(_ page: inout [UInt8], at pfn: PFN, key: KeyID) {

@@ -67,6 +67,14 @@ extension PhysicalMemory {
         }
     }
 
+    /// Reads an aligned quadword as an access under `key` sees it.
+    public func quadword(at spa: SPA, key: KeyID) -> UInt64 {
+        guard self.key(of: spa.frame) == key else {
+            return bytes(spa, count: 8, key: key).reversed().reduce(0) { $0 << 8 | UInt64($1) }
+        }
+        return UInt64(littleEndian: loadQuadword(at: spa))
+    }
+
     /// Reads bytes as an access under `key` sees them.
     public func bytes(_ spa: SPA, count: Int, key: KeyID = .plain) -> [UInt8] {
         unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in

@@ -44,15 +44,12 @@ extension GuestAccess {
     public func lend(
         _ gpa: GPA, _ kind: AccessKind, _ cBit: CBit, for purpose: AccessPurpose = .finalAddress
     ) throws(GuestFault) -> LentPage? {
-        let first = try translate(gpa, kind, cBit, for: purpose)
-        guard memory.contains(first.pfn) else { return nil }
-        // The generation is read before the check that counts, so that a change after it is noticed.
-        let generation = rmp.covers(first.pfn) ? rmp.generation(of: first.pfn) : 0
-        let found = try translate(gpa, kind, cBit, for: purpose)
-        guard found.pfn == first.pfn else { return unsafe try lend(gpa, kind, cBit, for: purpose) }
+        // The generation is the one that the check was made under, so that a change after it is noticed.
+        let found = try translateNoting(gpa, kind, cBit, for: purpose)
+        guard memory.contains(found.value.pfn) else { return nil }
         return unsafe LentPage(
-            bytes: memory.lentBytes(of: found.pfn, key: key(cBit)), pfn: found.pfn, allowed: found.allowed,
-            generation: generation)
+            bytes: memory.lentBytes(of: found.value.pfn, key: key(cBit)), pfn: found.value.pfn,
+            allowed: found.value.allowed, generation: found.generation)
     }
 
     /// Whether the RMP has not changed near a frame since a page was lent.

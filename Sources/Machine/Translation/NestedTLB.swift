@@ -74,6 +74,9 @@ public import SNPArchitecture
     @usableFromInline let rmp: ReverseMapTable
     @usableFromInline let epochs: TranslationEpochs
 
+    /// Grows with every flush: what else keeps translations must forget them too.
+    @safe @exclusivity(unchecked) public private(set) var flushCount: UInt64 = 0
+
     /// Makes an empty TLB over a machine's RMP and flush counters.
     public init(rmp: ReverseMapTable, epochs: TranslationEpochs) {
         self.rmp = rmp
@@ -86,6 +89,13 @@ public import SNPArchitecture
 
     /// The cached translation of a frame for a kind of access, or nil if a walk must find it.
     @inlinable public func lookup(_ gfn: GFN, _ tag: TranslationTag, _ kind: AccessKind) -> CachedTranslation? {
+        find(gfn, tag, kind)?.value
+    }
+
+    /// The cached translation with the RMP generation of its frame's region that it was checked under.
+    @inlinable @inline(__always) func find(
+        _ gfn: GFN, _ tag: TranslationTag, _ kind: AccessKind
+    ) -> (value: CachedTranslation, generation: UInt32)? {
         // SAFETY: the index is masked to the number of slots.
         let slot = unsafe slots + Int(truncatingIfNeeded: gfn.rawValue) & (Self.entryCount &- 1)
         guard unsafe slot.pointee.key == tag.with(gfn) else { return nil }
@@ -94,10 +104,9 @@ public import SNPArchitecture
         guard unsafe slot.pointee.epoch == epochs.epoch(of: ASID(UInt32(TranslationTag.asid(tag.bits)))) else {
             return nil
         }
-        guard unsafe !rmp.covers(value.pfn) || slot.pointee.generation == rmp.generation(of: value.pfn) else {
-            return nil
-        }
-        return value
+        let generation = unsafe slot.pointee.generation
+        guard !rmp.covers(value.pfn) || generation == rmp.generation(of: value.pfn) else { return nil }
+        return (value, generation)
     }
 
     /// Keeps a translation.
@@ -117,7 +126,10 @@ public import SNPArchitecture
     }
 
     /// Removes all translations.
-    public func flush() { unsafe slots.update(repeating: Slot(), count: Self.entryCount) }
+    public func flush() {
+        flushCount &+= 1
+        unsafe slots.update(repeating: Slot(), count: Self.entryCount)
+    }
 
     /// Removes an ASID's translations.
     public func flush(_ asid: ASID) {
@@ -137,6 +149,7 @@ public import SNPArchitecture
     }
 
     private func removeAll(where test: (UnsafeMutablePointer<Slot>) -> Bool) {
+        flushCount &+= 1
         for index in 0..<Self.entryCount {
             let slot = unsafe slots + index
             if unsafe slot.pointee.key != 0, unsafe test(slot) { unsafe slot.pointee = Slot() }

@@ -24,17 +24,19 @@ struct JumpKey: Hashable {
         var address: UInt64
         var mode: BlockMode
     }
-    private var blocks: [Key: UnsafeMutablePointer<Operation>] = unsafe [:]
+    @safe @exclusivity(unchecked) private var blocks: [Key: UnsafeMutablePointer<Operation>] = unsafe [:]
     /// A frame with code: its blocks, and the generation of its RMP region when they were decoded.
     private struct Frame {
         var keys: [Key] = []
         var generation: UInt32
     }
-    private var frames: [UInt64: Frame] = [:]
+    @safe @exclusivity(unchecked) private var frames: [UInt64: Frame] = [:]
+    /// One bit for each remainder of the numbers of frames with code: most frames are known to have none without a look-up.
+    @safe @exclusivity(unchecked) private var maybeCode = InlineArray<64, UInt64>(repeating: 0)
     private var chunks: [UnsafeMutableBufferPointer<Operation>] = unsafe []
     private var used = 0
     /// The instructions that operations of the run loop refer to.
-    private(set) var instructions: [Instruction] = []
+    @safe @exclusivity(unchecked) private(set) var instructions: [Instruction] = []
     /// Where the operations of a single step are put.
     private let stepping: UnsafeMutablePointer<Operation>
 
@@ -57,7 +59,9 @@ struct JumpKey: Hashable {
     }
 
     /// Whether a frame holds decoded code.
-    func holdsCode(_ pfn: PFN) -> Bool { frames[pfn.rawValue] != nil }
+    func holdsCode(_ pfn: PFN) -> Bool {
+        maybeCode[Int(pfn.rawValue >> 6 & 63)] >> (pfn.rawValue & 63) & 1 != 0 && frames[pfn.rawValue] != nil
+    }
 
     /// The number that the next instruction will have.
     var nextInstruction: Int { instructions.count }
@@ -75,6 +79,7 @@ struct JumpKey: Hashable {
         if unsafe chunks.isEmpty || used + count > Self.chunkCount {
             unsafe chunks.append(.allocate(capacity: Self.chunkCount))
             used = 0
+            isFull = unsafe chunks.count > Self.maximumChunks
         }
         let place = unsafe chunks[chunks.count - 1].baseAddress.unsafelyUnwrapped + used
         for (index, operation) in builder.operations.enumerated() { unsafe (place + index).initialize(to: operation) }
@@ -87,6 +92,7 @@ struct JumpKey: Hashable {
                 frames[frame.pfn.rawValue, default: Frame(generation: frame.generation)].keys.append(key)
             }
         }
+        for frame in places { maybeCode[Int(frame.pfn.rawValue >> 6 & 63)] |= 1 << (frame.pfn.rawValue & 63) }
         for frame in places where frames[frame.pfn.rawValue] == nil {
             frames[frame.pfn.rawValue] = Frame(generation: frame.generation)
         }
@@ -100,15 +106,17 @@ struct JumpKey: Hashable {
     }
 
     /// Whether so much has been decoded that the cache should be emptied at the next opportunity.
-    var isFull: Bool { unsafe chunks.count > Self.maximumChunks }
+    @safe @exclusivity(unchecked) private(set) var isFull = false
 
     /// Forgets everything. Nothing may be running.
     func removeAll() {
         unsafe blocks.removeAll()
         frames.removeAll()
+        maybeCode = InlineArray(repeating: 0)
         instructions.removeAll()
         release()
         used = 0
+        isFull = false
     }
 
     private func release() {
@@ -123,7 +131,10 @@ struct JumpKey: Hashable {
         let ordinal = unsafe operation.pointee.ordinal
         while unsafe (operation + index).pointee.start == start, unsafe (operation + index).pointee.ordinal == ordinal {
             guard index + 2 < Self.steppingCount else { return nil }
-            unsafe (stepping + index).initialize(to: (operation + index).pointee)
+            var copy = unsafe (operation + index).pointee
+            // Behind a single step anybody may look at the flags.
+            if copy.code != 0, let loud = quietOperations.firstIndex(of: copy.code) { copy.become(UInt16(loud)) }
+            unsafe (stepping + index).initialize(to: copy)
             index += 1
         }
         var stop = Operation(OperationCode.stop)

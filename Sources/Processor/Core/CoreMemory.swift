@@ -74,6 +74,25 @@ internal import ProcessorCore
     /// Sets a whole general register.
     func setGeneral(_ number: Int, _ value: UInt64) { self[CoreLayout.registers + number * 8] = value }
 
+    /// XMM0 to XMM15, two quadwords each.
+    var vectors: InlineArray<32, UInt64> {
+        // SAFETY: sixteen registers of 32 bytes lie at `CoreLayout.vectors`; the low halves are read.
+        InlineArray { index in
+            unsafe base.load(
+                fromByteOffset: CoreLayout.vectors &+ (index / 2) &* 32 &+ (index & 1) &* 8, as: UInt64.self)
+        }
+    }
+
+    /// Sets XMM0 to XMM15 and keeps the upper halves of the registers.
+    func setVectors(_ values: InlineArray<32, UInt64>) {
+        for index in values.indices {
+            // SAFETY: as above.
+            unsafe base.storeBytes(
+                of: values[index], toByteOffset: CoreLayout.vectors &+ (index / 2) &* 32 &+ (index & 1) &* 8,
+                as: UInt64.self)
+        }
+    }
+
     /// CF, PF, AF, ZF, SF and OF at their places.
     var flags: UInt64 {
         get { unsafe arithmeticFlags(base) }
@@ -102,6 +121,22 @@ internal import ProcessorCore
             self[CoreLayout.tlb + index * TLBEntry.byteCount + TLBEntry.writeTag] = TLBEntry.none
         }
         flushJumps()
+    }
+
+    /// What the jump cache has for a RIP.
+    func jump(to rip: UInt64) -> UnsafeMutablePointer<Operation>? {
+        // SAFETY: an entry of the cache: a RIP and an operation that is kept as long as the entry.
+        let entry = unsafe jumpCacheEntry(base, rip)
+        guard unsafe entry.load(as: UInt64.self) == rip else { return nil }
+        return unsafe entry.load(fromByteOffset: 8, as: UnsafeMutablePointer<Operation>?.self)
+    }
+
+    /// Puts a RIP into the jump cache.
+    func remember(_ operation: UnsafeMutableRawPointer, at rip: UInt64) {
+        // SAFETY: as above.
+        let entry = unsafe jumpCacheEntry(base, rip)
+        unsafe entry.storeBytes(of: rip, as: UInt64.self)
+        unsafe entry.storeBytes(of: operation, toByteOffset: 8, as: UnsafeMutableRawPointer.self)
     }
 
     /// Empties the jump cache.

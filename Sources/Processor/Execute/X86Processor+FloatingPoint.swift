@@ -81,20 +81,16 @@ extension X86Processor {
     // MARK: The VMSA
 
     func loadFloatingPoint() {
-        let r = state.registers
-        core[CoreLayout.mxcsr] = UInt64(r.mxcsr)
-        setX87(CoreLayout.x87Control, r.x87FCW)
-        setX87(CoreLayout.x87Status, r.x87FSW)
-        setX87(CoreLayout.x87Tag, r.x87FTW)
+        core[CoreLayout.mxcsr] = UInt64(state.registers.mxcsr)
+        setX87(CoreLayout.x87Control, state.registers.x87FCW)
+        setX87(CoreLayout.x87Status, state.registers.x87FSW)
+        setX87(CoreLayout.x87Tag, state.registers.x87FTW)
         for number in 0..<8 {
-            core[CoreLayout.x87Registers + number * 16] = r.x87Registers[number]
+            core[CoreLayout.x87Registers + number * 16] = state.registers.x87Registers[number]
             core[CoreLayout.x87Registers + number * 16 + 8] =
-                r.x87Registers[8 + number / 4] >> UInt64(16 * (number % 4)) & 0xffff
+                state.registers.x87Registers[8 + number / 4] >> UInt64(16 * (number % 4)) & 0xffff
         }
-        for number in 0..<16 {
-            core[CoreLayout.vectors + number * 32] = r.xmmRegisters[number * 2]
-            core[CoreLayout.vectors + number * 32 + 8] = r.xmmRegisters[number * 2 + 1]
-        }
+        core.setVectors(state.registers.xmmRegisters)
     }
 
     func storeFloatingPoint() {
@@ -109,9 +105,6 @@ extension X86Processor {
             state.registers.x87Registers[8 + number / 4] |=
                 (core[CoreLayout.x87Registers + number * 16 + 8] & 0xffff) << UInt64(16 * (number % 4))
         }
-        for number in 0..<16 {
-            state.registers.xmmRegisters[number * 2] = core[CoreLayout.vectors + number * 32]
-            state.registers.xmmRegisters[number * 2 + 1] = core[CoreLayout.vectors + number * 32 + 8]
-        }
+        state.registers.xmmRegisters = core.vectors
     }
 }

@@ -255,11 +255,35 @@ extension BlockBuilder {
     private mutating func shift(_ kind: Int, _ instruction: Instruction) -> Bool {
         var immediate: Int64?
         if case .immediate(let value) = instruction.operands[1] { immediate = value }
+        if case .register(let a) = instruction.operands[0], let immediate, a.width >= .double {
+            return knownShift(kind, a, Int(immediate) & (a.width == .quad ? 63 : 31))
+        }
         return inPlace(instruction, instruction.operands[0]) { size, form in
             OperationCode.shift(kind: kind, size: size, form: form * 2 + (immediate == nil ? 1 : 0))
         } _: {
             $0.immediate = immediate ?? 0
         }
+    }
+
+    /// A shift of 32 or 64 bits of a register by a count that is known.
+    private mutating func knownShift(_ kind: Int, _ a: RegisterOperand, _ count: Int) -> Bool {
+        let size = a.width.index
+        guard count > 0 else {
+            // The operand is written back: the upper half of a 32-bit one is cleared.
+            emit(OperationCode.move(size: size, form: Form.rr)) {
+                $0.destination = a.offset
+                $0.source = a.offset
+            }
+            return true
+        }
+        // ROL, ROR, SHL, SHR and SAR; RCL and RCR have no such operation. 6 is SHL again.
+        let known: Int? = [0: 0, 1: 1, 4: 2, 5: 3, 6: 2, 7: 4][kind]
+        let code = known.map { OperationCode.shiftKnown(kind: $0, size: size - 2) }
+        emit(code ?? OperationCode.shift(kind: kind, size: size, form: 0)) {
+            $0.destination = a.offset
+            $0.immediate = Int64(count)
+        }
+        return true
     }
 
     private mutating func doubleShift(_ right: Int, _ instruction: Instruction) -> Bool {

@@ -48,6 +48,7 @@ struct BlockBuilder {
         byteCount += instruction.length
         count += 1
         if !lower(instruction) { emitComplex(instruction) }
+        joinMove()
     }
 
     /// Ends the block with the edge to what follows, unless a branch has ended it.
@@ -71,6 +72,7 @@ struct BlockBuilder {
         operation.ordinal = count
         operation.start = start
         fill(&operation)
+        if Self.hasFirstOperand(code) { operation.base = operation.destination }
         operations.append(operation)
     }
 
@@ -98,6 +100,17 @@ struct BlockBuilder {
     /// Replaces the last operation: for a comparison that a branch is fused with.
     mutating func takeLast() -> Operation? { operations.popLast() }
     var last: Operation? { operations.last }
+
+    /// Replaces the last operations by one.
+    mutating func replaceLast(_ count: Int, with operation: Operation) {
+        operations.removeLast(count)
+        operations.append(operation)
+    }
+
+    /// Makes an operation another with the same operands.
+    mutating func change(_ index: Int, to code: UInt16) {
+        operations[index].become(code)
+    }
 
     // MARK: Memory operands
 

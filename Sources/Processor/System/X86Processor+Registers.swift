@@ -7,13 +7,23 @@ internal import SNPArchitecture
 extension X86Processor {
     /// What VMRUN has brought, to where the core wants it.
     func loadRegisters() {
-        let r = state.registers
-        let values = [
-            r.rax, r.rcx, r.rdx, r.rbx, r.rsp, r.rbp, r.rsi, r.rdi, r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14,
-            r.r15,
-        ]
-        for (number, value) in values.enumerated() { core.setGeneral(number, value) }
-        setFlagsRegister(r.rflags)
+        core.setGeneral(0, state.registers.rax)
+        core.setGeneral(1, state.registers.rcx)
+        core.setGeneral(2, state.registers.rdx)
+        core.setGeneral(3, state.registers.rbx)
+        core.setGeneral(4, state.registers.rsp)
+        core.setGeneral(5, state.registers.rbp)
+        core.setGeneral(6, state.registers.rsi)
+        core.setGeneral(7, state.registers.rdi)
+        core.setGeneral(8, state.registers.r8)
+        core.setGeneral(9, state.registers.r9)
+        core.setGeneral(10, state.registers.r10)
+        core.setGeneral(11, state.registers.r11)
+        core.setGeneral(12, state.registers.r12)
+        core.setGeneral(13, state.registers.r13)
+        core.setGeneral(14, state.registers.r14)
+        core.setGeneral(15, state.registers.r15)
+        setFlagsRegister(state.registers.rflags)
         loadSegmentBases()
         loadFloatingPoint()
     }

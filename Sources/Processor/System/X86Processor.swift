@@ -79,7 +79,7 @@ public struct ProcessorCounts: Hashable, Sendable {
     /// The guest's memory. Nil outside a run.
     var memory: GuestAccess?
     /// Why a callback refused.
-    var refusal: Interruption?
+    @safe @exclusivity(unchecked) var refusal: Interruption?
     /// What a callback wants to be done one instruction at a time.
     var step: SingleStep?
     /// Where in a block to go on, and how many of its instructions are accounted for.
@@ -91,7 +91,7 @@ public struct ProcessorCounts: Hashable, Sendable {
     /// A repeated string instruction wants to go on: RIP is its own again.
     var repeatsInstruction = false
     /// Counts since the processor was made.
-    public internal(set) var counts = ProcessorCounts()
+    @safe @exclusivity(unchecked) public internal(set) var counts = ProcessorCounts()
     /// The last exceptions.
     public internal(set) var trail = ExceptionTrail()
     /// Where the instruction began that ran outside the core last: PVALIDATE and RMPADJUST are among these.
@@ -99,11 +99,9 @@ public struct ProcessorCounts: Hashable, Sendable {
     /// Entropy of RDRAND and RDSEED.
     var entropy: UInt64
     /// Which lent pages the TLB depends on: 2 MiB regions of the RMP and their generations.
-    var regions: [UInt64: (pfn: PFN, generation: UInt32)] = [:]
+    @safe @exclusivity(unchecked) var regions = LentRegions()
     /// The ASID's epoch and the control registers that the TLB was filled under.
     var translationKey = TranslationKey()
-    /// When `regions` would grow past this, the TLB is emptied instead.
-    static let maximumRegions = 256
 
     /// Makes a processor in no particular state: VMRUN brings the registers.
     ///

@@ -14,7 +14,14 @@ extension X86Processor {
             jumpKey = key
         }
         core[CoreLayout.blockRIP] = rip
-        return unsafe findBlock(rip)?.assumingMemoryBound(to: Operation.self)
+        // The jump cache holds here as it does for a branch in the core. Other modes have a limit to check.
+        guard key.mode.code == .bits64 else {
+            return unsafe findBlock(rip)?.assumingMemoryBound(to: Operation.self)
+        }
+        if let known = unsafe core.jump(to: rip) { return unsafe known }
+        guard let found = unsafe findBlock(rip) else { return nil }
+        unsafe core.remember(found, at: rip)
+        return unsafe found.assumingMemoryBound(to: Operation.self)
     }
 
     /// The core's `block`: finds or decodes the block at a RIP; nil says by `refusal` why there is none.
@@ -113,6 +120,8 @@ extension X86Processor {
         _ builder: BlockBuilder, at address: UInt64?, in frames: CodeFrame...
     ) -> UnsafeMutablePointer<Operation> {
         let new = frames.filter { !blocks.holdsCode($0.pfn) }
+        var builder = builder
+        builder.dropDeadFlags()
         let result = unsafe blocks.add(builder, at: address, in: frames)
         for frame in new { code.add(frame.pfn, by: codeNumber) }
         if !new.isEmpty { forbidWrites() }

@@ -8,6 +8,8 @@ internal import SNPArchitecture
 struct TranslationKey: Hashable {
     var asid: ASID = .host
     var epoch: UInt64 = 0
+    /// How often VMRUN or INVLPGA has emptied the nested TLB.
+    var flushes: UInt64 = 0
     var vmpl: UInt8 = 0
     var cpl: UInt8 = 0
     var cr0: UInt64 = 0
@@ -27,7 +29,8 @@ extension X86Processor {
         let r = state.registers
         let asid = memory?.context.asid ?? .host
         return TranslationKey(
-            asid: asid, epoch: memory?.epochs.epoch(of: asid) ?? 0, vmpl: r.vmpl, cpl: r.cpl == 3 ? 3 : 0, cr0: r.cr0,
+            asid: asid, epoch: memory?.epochs.epoch(of: asid) ?? 0,
+            flushes: memory?.tlb.flushCount ?? 0, vmpl: r.vmpl, cpl: r.cpl == 3 ? 3 : 0, cr0: r.cr0,
             cr3: r.cr3,
             cr4: r.cr4, efer: r.efer,
             allowsUserData: r.cr4 & CR4.smap == 0 || r.rflags & RFLAGS.alignmentCheck != 0)
@@ -36,15 +39,15 @@ extension X86Processor {
     /// Empties the TLB if what it depends on has changed since the last run.
     func revalidateTranslations() {
         let key = currentKey()
-        let holds =
-            key == translationKey && regions.values.allSatisfy { memory?.isCurrent($0.pfn, $0.generation) ?? false }
-        if !holds { flushTranslations() }
+        guard let memory, key == translationKey, regions.allSatisfy({ memory.isCurrent($0, $1) }) else {
+            return flushTranslations()
+        }
     }
 
     /// Empties the TLB: after a change of control registers, privilege, or RMP entries.
     func flushTranslations() {
         core.flushTranslations()
-        regions.removeAll(keepingCapacity: true)
+        regions.removeAll()
         translationKey = currentKey()
         memory?.privilege = cpl == 3 ? .user : .supervisor
     }
@@ -55,10 +58,12 @@ extension X86Processor {
     }
 
     func depend(on page: borrowing LentPage) {
-        let region = unsafe page.pfn.rawValue >> 9
-        if let known = regions[region], unsafe known.generation == page.generation { return }
-        if regions.count >= Self.maximumRegions || regions[region] != nil { flushTranslations() }
-        unsafe regions[region] = (page.pfn, page.generation)
+        switch unsafe regions.note(page.pfn, page.generation) {
+        case .known, .added: return
+        case .conflict:
+            flushTranslations()
+            _ = unsafe regions.note(page.pfn, page.generation)
+        }
     }
 
     // MARK: Data

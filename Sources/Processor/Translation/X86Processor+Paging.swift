@@ -99,6 +99,11 @@ extension X86Processor {
     }
 
     private func readEntry(_ gpa: GPA, _ byteCount: Int) throws(Interruption) -> UInt64 {
+        if byteCount == 8, gpa.rawValue & 7 == 0, let memory {
+            do throws(GuestFault) { return try memory.quadword(gpa, .private, for: .guestPageTable) } catch {
+                throw interruption(error)
+            }
+        }
         var value: UInt64 = 0
         var fault: GuestFault?
         unsafe withUnsafeMutableBytes(of: &value) { buffer in

@@ -51,6 +51,23 @@ extension VMSA {
         visitFields(&reader)
     }
 
+    /// Reads the fields of a page where it lies; reserved bytes are ignored. Each byte is read once.
+    ///
+    /// - Parameter page: at least `saveAreaByteCount` bytes, aligned to 8
+    @unsafe public init(savedAt page: UnsafeRawPointer) {
+        self.init()
+        var reader = unsafe VMSAPageReader(page: page)
+        unsafe visitFields(&reader)
+    }
+
+    /// Writes the fields into a page where it lies and leaves its reserved bytes alone. Changes nothing of itself.
+    ///
+    /// - Parameter page: at least `saveAreaByteCount` bytes, aligned to 8
+    @unsafe public mutating func store(at page: UnsafeMutableRawPointer) {
+        var writer = unsafe VMSAPageWriter(page: page)
+        unsafe visitFields(&writer)
+    }
+
     /// Reads the fields of a page of 4096 bytes, or gives nil for any other length.
     public init?(bytes: [UInt8]) {
         guard bytes.count == Self.byteCount else { return nil }
@@ -122,4 +139,53 @@ private struct VMSAReader: VMSAVisitor {
         for index in value.indices { value[index] = page[offset >> 3 &+ index] }
     }
     mutating func reserved(_ offset: Int, _ byteCount: Int) {}
+}
+
+// SAFETY of both: a field's offset is below `saveAreaByteCount` and aligned to its size, as the table of the layout shows.
+
+/// VMRUN's way in: no copy of the page is made.
+@unsafe private struct VMSAPageReader: VMSAVisitor {
+    let page: UnsafeRawPointer
+
+    @inline(__always) mutating func integer<I: FixedWidthInteger & UnsignedInteger>(
+        _ name: StaticString, _ offset: Int, _ value: inout I
+    ) {
+        value = I(littleEndian: unsafe page.load(fromByteOffset: offset, as: I.self))
+    }
+    @inline(__always) mutating func segment(_ name: StaticString, _ offset: Int, _ value: inout SegmentRegister) {
+        value = SegmentRegister(
+            low: UInt64(littleEndian: unsafe page.load(fromByteOffset: offset, as: UInt64.self)),
+            base: UInt64(littleEndian: unsafe page.load(fromByteOffset: offset + 8, as: UInt64.self)))
+    }
+    @inline(__always) mutating func quadwords<let count: Int>(
+        _ name: StaticString, _ offset: Int, _ value: inout InlineArray<count, UInt64>
+    ) {
+        for index in value.indices {
+            value[index] = UInt64(littleEndian: unsafe page.load(fromByteOffset: offset &+ index &* 8, as: UInt64.self))
+        }
+    }
+    @inline(__always) mutating func reserved(_ offset: Int, _ byteCount: Int) {}
+}
+
+/// #VMEXIT's way out.
+@unsafe private struct VMSAPageWriter: VMSAVisitor {
+    let page: UnsafeMutableRawPointer
+
+    @inline(__always) mutating func integer<I: FixedWidthInteger & UnsignedInteger>(
+        _ name: StaticString, _ offset: Int, _ value: inout I
+    ) {
+        unsafe page.storeBytes(of: value.littleEndian, toByteOffset: offset, as: I.self)
+    }
+    @inline(__always) mutating func segment(_ name: StaticString, _ offset: Int, _ value: inout SegmentRegister) {
+        unsafe page.storeBytes(of: value.lowQuadword.littleEndian, toByteOffset: offset, as: UInt64.self)
+        unsafe page.storeBytes(of: value.base.littleEndian, toByteOffset: offset + 8, as: UInt64.self)
+    }
+    @inline(__always) mutating func quadwords<let count: Int>(
+        _ name: StaticString, _ offset: Int, _ value: inout InlineArray<count, UInt64>
+    ) {
+        for index in value.indices {
+            unsafe page.storeBytes(of: value[index].littleEndian, toByteOffset: offset &+ index &* 8, as: UInt64.self)
+        }
+    }
+    @inline(__always) mutating func reserved(_ offset: Int, _ byteCount: Int) {}
 }

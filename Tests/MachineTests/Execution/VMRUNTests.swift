@@ -45,6 +45,49 @@ struct VMRUNTests {
         #expect(fixture.processor.runs == 1 && found == [0xaa, 0xbb])
     }
 
+    @Test("The page is read and written where it lies as it is decoded from bytes, every byte of it")
+    func inPlace() throws {
+        let fixture = try RunFixture()
+        var bytes = (0..<4096).map { UInt8(truncatingIfNeeded: $0 &* 167 &+ ($0 >> 8)) }
+        let valid = RunFixture.vmsa.bytes
+        // What VMRUN checks is as it must be: segments, VMPL and CPL, EFER, CR4 to RIP, SEV_FEATURES, VINTR_CTRL.
+        for range in [0x0..<0xa0, 0xc8..<0xd8, 0x148..<0x180, 0x3b0..<0x3c0] { bytes[range] = valid[range] }
+        fixture.machine.memory.store(bytes, at: fixture.vmsaFrame.address, key: fixture.key)
+        let decoded = try #require(VMSA(bytes: bytes))
+        fixture.processor.body = { state, _, _ in
+            #expect(state.registers == decoded)
+            return GuestExit(.halt, info1: 1, info2: 2, nextRIP: 3)
+        }
+        #expect(fixture.run().exitCode == .halt && fixture.processor.runs == 1)
+        let after = fixture.machine.memory.bytes(fixture.vmsaFrame.address, count: 4096, key: fixture.key)
+        // GUEST_EXITINFO1 to GUEST_NRIP, and GUEST_EXITCODE.
+        let changed = (0..<4096).filter { after[$0] != bytes[$0] }
+        #expect(changed.allSatisfy { 0x390..<0x3b0 ~= $0 || 0x3c0..<0x3c8 ~= $0 } && !changed.isEmpty)
+    }
+
+    @Test(
+        "What becomes of the page between two runs is what the next run finds: other registers, or noise under another key"
+    )
+    func changedBetweenRuns() throws {
+        let fixture = try RunFixture()
+        var seen: [UInt64] = []
+        fixture.processor.body = { state, _, _ in
+            seen.append(state.registers.rax)
+            state.registers.rax += 1
+            return GuestExit(.halt)
+        }
+        fixture.run()
+        fixture.run()
+        var changed = try fixture.stored(fixture.key)
+        changed.rax = 0x99
+        fixture.store(changed)
+        fixture.run()
+        #expect(seen == [0x1234, 0x1235, 0x99])
+        // The host's write makes the rest of the page noise to the guest: VMRUN refuses it and runs nothing.
+        fixture.machine.memory.store([1, 2, 3, 4], at: fixture.vmsaFrame.address, key: .plain)
+        #expect(fixture.run().exitCode == .invalid && seen.count == 3)
+    }
+
     @Test("While the guest runs, its VMSA is in use: RMPUPDATE and RMPADJUST get FAIL_INUSE, another VMRUN gets BUSY")
     func inUse() throws {
         let fixture = try RunFixture()
