@@ -35,9 +35,10 @@ extension Machine {
         }
         defer { rmp.releaseVMSA(pfn) }
         var page = memory.quadwords(of: pfn, key: key)
-        let registers = VMSA(quadwords: page)
+        var registers = VMSA(quadwords: page)
         guard registers.refusal == nil, let vmpl = VMPL(rawValue: registers.vmpl) else { return }
         guard !registers.isMarkedBusy else { return vmcb.exit(GuestExit(.busy)) }
+        registers.taskPriority = vmcb.taskPriority
         let access = thread.access(
             on: self, as: RunningGuest(asid: vmcb.asid, vmpl: vmpl, nestedRoot: vmcb.nestedRoot, key: key))
         access.privilege = registers.cpl == 3 ? .user : .supervisor
@@ -48,7 +49,8 @@ extension Machine {
         }
         var state = VirtualCPUState(
             registers: registers, ghcb: vmcb.ghcb, intercepts: vmcb.intercepts, event: vmcb.eventInjection,
-            budget: budget)
+            timeStampOffset: vmcb.timeStampOffset, interruptShadow: vmcb.interruptShadow,
+            wantsInterruptWindow: vmcb.wantsInterruptWindow, budget: budget)
         let exit = thread.processor.run(&state, access, interruptedBy: thread.interrupt)
         state.registers.record(exit)
         state.registers.store(into: &page)
@@ -56,6 +58,9 @@ extension Machine {
         budget = state.budget
         vmcb.ghcb = state.ghcb
         vmcb.eventInjection = .none
+        vmcb.taskPriority = state.registers.taskPriority
+        vmcb.interruptShadow = state.interruptShadow
+        vmcb.guestInterruptMask = state.registers.rflags.hasBit(9)
         vmcb.exit(exit)
     }
 }
@@ -72,6 +77,12 @@ extension VMCB {
 }
 
 extension VMSA {
+    /// CR8. The processor keeps it where the VMSA has the virtual task priority.
+    fileprivate var taskPriority: UInt8 {
+        get { UInt8(vintrControl & 0xf) }
+        set { vintrControl = vintrControl & ~0xff | UInt64(newValue & 0xf) }
+    }
+
     /// Keeps the exit for the guest's own eyes: GUEST_EXITCODE and its companions.
     fileprivate mutating func record(_ exit: GuestExit) {
         guestExitCode = exit.code.rawValue
