@@ -2,6 +2,7 @@
 
 import Machine
 import SNPArchitecture
+import Scheduling
 import Testing
 
 @testable import Hypervisor
