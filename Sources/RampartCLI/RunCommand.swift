@@ -14,8 +14,9 @@ struct RunCommand: ParsableCommand {
             The other bundled guests are convert, smp, misbehave and ticks. A program of your own is a static ELF or Multiboot \
             image; Guests/README.md says what it finds when it starts.
 
-            At a terminal the keys are the guest's, but for Ctrl-A x, which ends it, and Ctrl-A h, which tells of the others. \
-            Input from a file or a pipe is given to the guest when it waits for it, so that equal input gives equal runs.
+            At a terminal the keys are the guest's, but for Ctrl-A x, which ends it, and Ctrl-A h, which tells of the \
+            others. Input from a file or a pipe is given to the guest when it waits for it, so that equal input gives equal \
+            runs.
 
             Ends with status 0 if the guest ended with 0, its report verifies and the invariants hold; with 3 if the time \
             was up or the guest was ended at the console; else with 1.
@@ -76,7 +77,8 @@ struct RunCommand: ParsableCommand {
         } else {
             let name = guest ?? BundledGuest.hello.rawValue
             guard let bundled = BundledGuest(rawValue: name) else {
-                throw CommandFailure.usage("no bundled guest is called \(name). Use hello, convert, smp, misbehave or ticks.")
+                throw CommandFailure.usage(
+                    "no bundled guest is called \(name). Use hello, convert, smp, misbehave or ticks.")
             }
             program = .bundled(bundled)
         }

@@ -87,8 +87,9 @@ struct InterruptWindowTests {
             guest.state.event = event
             #expect(try guest.run([0x90, 0xf4]).code == .halt)
             #expect(
-                try guest.seenFault() == SeenFault(
-                    vector: UInt64(event.vector), error: nil, rip: GuestFixture.code, cs: 8))
+                try guest.seenFault()
+                    == SeenFault(
+                        vector: UInt64(event.vector), error: nil, rip: GuestFixture.code, cs: 8))
             #expect(guest.state.registers.rflags & 1 << 9 == 0)
         }
     }

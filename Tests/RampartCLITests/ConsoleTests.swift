@@ -61,7 +61,9 @@ struct ConsoleTests {
         }
     }
 
-    @Test("input comes by the serial line's interrupt, typed or from a stream; a stream is asked only when the guest waits")
+    @Test(
+        "input comes by the serial line's interrupt, typed or from a stream; a stream is asked only when the guest waits"
+    )
     func input() throws {
         let stream = TypingConsole([.bytes(Array("Hello, guest\nrest".utf8))], isInteractive: false)
         let report = try runGuest(request("echo"), console: stream)

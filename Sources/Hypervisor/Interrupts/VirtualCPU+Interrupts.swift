@@ -137,6 +137,8 @@ extension VirtualCPU {
         interruptState.isShadowed = vmcb.interruptShadow
         interruptState.isEnabled = vmcb.guestInterruptMask
         interruptState.taskPriority = vmcb.taskPriority
-        if let controller = interruptController, controller.cr8 != vmcb.taskPriority { controller.cr8 = vmcb.taskPriority }
+        if let controller = interruptController, controller.cr8 != vmcb.taskPriority {
+            controller.cr8 = vmcb.taskPriority
+        }
     }
 }

@@ -67,7 +67,9 @@ public final class Chipset {
     public var nextDeadline: UInt64? {
         var deadlines = localControllers.compactMap(\.nextDeadline)
         if !controllers.isMasked(Request.timer), let next = timer.nextDeadline { deadlines.append(next) }
-        if !controllers.isMasked(Request.realTimeClock), let next = realTimeClock.nextDeadline { deadlines.append(next) }
+        if !controllers.isMasked(Request.realTimeClock), let next = realTimeClock.nextDeadline {
+            deadlines.append(next)
+        }
         return deadlines.min()
     }
 

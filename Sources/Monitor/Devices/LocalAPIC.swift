@@ -154,7 +154,8 @@ public final class LocalAPIC {
 
     /// The vector that the processor would get now, or nil.
     public var pending: UInt8? {
-        guard base & 0x800 != 0, isSoftwareEnabled, let vector = requests.highest, vector >> 4 > processorPriority >> 4 else { return nil }
+        guard base & 0x800 != 0, isSoftwareEnabled, let vector = requests.highest, vector >> 4 > processorPriority >> 4
+        else { return nil }
         return vector
     }
 

@@ -1,4 +1,4 @@
-// Brings a console's input to the serial line, a byte when there is room for one.
+// Brings a console's input to the serial line when the guest waits for some.
 
 internal import Monitor
 
@@ -19,7 +19,7 @@ struct ConsoleFeed {
         self.serial = serial
     }
 
-    /// Hands over what fits. Nobody is waited for, but for input that is no person's and that the guest waits for.
+    /// Hands over what fits if the guest waits for input: what came earlier would be lost when it sets the line up. Nobody is waited for, but for input that is no person's and that the guest waits for.
     ///
     /// - Parameter limit: how long the guest may stand still
     mutating func supply(waiting limit: Duration?) {
@@ -50,8 +50,8 @@ struct ConsoleFeed {
     }
 
     private mutating func hand() {
+        guard serial.wantsInput else { return }
         let count = min(serial.room, waiting.count)
-        guard count > 0 else { return }
         for byte in waiting.prefix(count) { serial.receive(byte) }
         waiting.removeFirst(count)
     }

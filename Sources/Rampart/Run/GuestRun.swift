@@ -63,6 +63,9 @@ final class GuestRun {
     /// How many instructions a virtual CPU runs in one turn.
     private static let turn: UInt64 = 100_000
 
+    /// When time has jumped so often and nobody has woken, nobody will.
+    private static let maximumJumps = 10_000
+
     init(_ guest: LaunchedGuest, _ request: RunRequest, _ terminal: any GuestConsole) throws {
         chipset = Chipset(processorCount: guest.virtualCPUs.count)
         feed = ConsoleFeed(terminal, chipset.serial)
@@ -97,6 +100,7 @@ final class GuestRun {
     /// Lets each virtual CPU run in turn. A halted one is asked again after the others, which may have woken it or started it
     /// anew. When all are halted, time jumps to the next thing that happens.
     private func runTurns(until deadline: ContinuousClock.Instant?) -> GuestEnding {
+        var jumps = 0
         while true {
             var anyRan = false
             for (cpu, processor) in zip(guest.virtualCPUs, processors) {
@@ -111,7 +115,8 @@ final class GuestRun {
                 if let ending = answer(exit, of: cpu) { return ending }
                 if let status = exitPort.status { return .exited(status) }
             }
-            if !anyRan, !idle(until: deadline) { return .halted }
+            jumps = anyRan ? 0 : jumps + 1
+            if !anyRan, jumps > Self.maximumJumps || !idle(until: deadline) { return .halted }
             if let deadline, ContinuousClock.now >= deadline { return .timeLimit }
         }
     }

@@ -31,7 +31,8 @@ struct InterruptTests {
         return vmcb
     }
 
-    private func exit(_ cpu: VirtualCPU, isEnabled: Bool, isShadowed: Bool = false, undelivered: EventInjection = .none) {
+    private func exit(_ cpu: VirtualCPU, isEnabled: Bool, isShadowed: Bool = false, undelivered: EventInjection = .none)
+    {
         var vmcb = VMCB(asid: ASID(rawValue: 1), nestedRoot: PFN(1), vmsa: SPA(0x1000))
         vmcb.guestInterruptMask = isEnabled
         vmcb.interruptShadow = isShadowed
