@@ -108,7 +108,7 @@ let package = Package(
         .target(
             name: "RampartCLI",
             dependencies: [
-                "SNPArchitecture", "Monitor", "Attestation", "KeyDistribution", "Exploration", "Rampart",
+                "SNPArchitecture", "CPlatform", "Monitor", "Attestation", "KeyDistribution", "Exploration", "Rampart",
                 argumentParser,
             ],
             swiftSettings: strict),

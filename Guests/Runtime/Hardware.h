@@ -130,6 +130,31 @@ static inline uint64_t read_tsc(void) {
 }
 
 static inline void halt(void) { __asm__ volatile("hlt" : : : "memory"); }
+static inline void allow_interrupts(void) { __asm__ volatile("sti" : : : "memory"); }
+static inline void forbid_interrupts(void) { __asm__ volatile("cli" : : : "memory"); }
+// One instruction during which an interrupt is taken: the one behind STI is not interrupted, the one behind that is.
+static inline void interrupt_window(void) { __asm__ volatile("sti; nop; nop; cli" : : : "memory"); }
+// No instruction for one: CLI stands in the shadow of STI.
+static inline void no_interrupt_window(void) { __asm__ volatile("sti; cli" : : : "memory"); }
+// An interrupt that comes in between is not lost: it ends the halt.
+static inline void halt_for_interrupt(void) { __asm__ volatile("sti; hlt; cli" : : : "memory"); }
+static inline void set_task_priority(uint64_t priority) { __asm__ volatile("movq %0, %%cr8" : : "r"(priority) : "memory"); }
+static inline uint64_t task_priority(void) {
+    uint64_t priority;
+    __asm__ volatile("movq %%cr8, %0" : "=r"(priority) : : "memory");
+    return priority;
+}
+
+static inline uint64_t read_msr(uint32_t index) {
+    uint32_t low, high;
+    __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(index) : "memory");
+    return (uint64_t)high << 32 | low;
+}
+
+static inline void write_msr(uint32_t index, uint64_t value) {
+    __asm__ volatile("wrmsr" : : "a"((uint32_t)value), "d"((uint32_t)(value >> 32)), "c"(index) : "memory");
+}
+
 static inline void pause_processor(void) { __asm__ volatile("pause" : : : "memory"); }
 static inline void invalidate_page(uint64_t address) { __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory"); }
 static inline void undefined_instruction(void) { __asm__ volatile("ud2"); }
@@ -170,6 +195,7 @@ GUEST_AREA(table_pool_end, table_pool_pages_end)
 GUEST_AREA(scratch_page, scratch_area)
 GUEST_AREA(interrupt_table, interrupt_table_area)
 GUEST_AREA(exception_stubs, exception_entry_stubs)
+GUEST_AREA(interrupt_stubs, interrupt_entry_stubs)
 GUEST_AREA(fixups_begin, guest_fixups_begin)
 GUEST_AREA(fixups_end, guest_fixups_end)
 GUEST_AREA(segment_table, guest_segment_table)

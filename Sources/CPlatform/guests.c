@@ -15,6 +15,9 @@ static const uint8_t smp[] = {
 static const uint8_t misbehave[] = {
 #embed "../../Guests/bin/misbehave.elf"
 };
+static const uint8_t ticks[] = {
+#embed "../../Guests/bin/ticks.elf"
+};
 
 #define GUEST(name) \
     const uint8_t *cp_guest_##name(size_t *count) { \
@@ -25,3 +28,4 @@ GUEST(hello)
 GUEST(convert)
 GUEST(smp)
 GUEST(misbehave)
+GUEST(ticks)

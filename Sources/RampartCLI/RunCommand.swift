@@ -11,11 +11,15 @@ struct RunCommand: ParsableCommand {
         abstract: "Run a program as an SNP guest, with its console here and a summary at the end.",
         discussion: """
             Without arguments the bundled guest "hello" runs: it gets a GHCB, converts a page, and has firmware attest to it. \
-            The other bundled guests are convert, smp and misbehave. A program of your own is a static ELF or Multiboot \
+            The other bundled guests are convert, smp, misbehave and ticks. A program of your own is a static ELF or Multiboot \
             image; Guests/README.md says what it finds when it starts.
 
+            At a terminal the keys are the guest's, but for Ctrl-A x, which ends it, and Ctrl-A h, which tells of the \
+            others. Input from a file or a pipe is given to the guest when it waits for it, so that equal input gives equal \
+            runs.
+
             Ends with status 0 if the guest ended with 0, its report verifies and the invariants hold; with 3 if the time \
-            was up; else with 1.
+            was up or the guest was ended at the console; else with 1.
 
             A hostile host answers as kvm2026 does and attacks the guest within the machine's rules: it lies, replays, \
             remaps, drops. It makes every attack, or those named: \
@@ -29,7 +33,7 @@ struct RunCommand: ParsableCommand {
               rampart run --elf kernel.elf --memory 256M --vcpus 4 --trace exits.txt
             """)
 
-    @Option(help: "The bundled guest (hello, convert, smp, misbehave).")
+    @Option(help: "The bundled guest (hello, convert, smp, misbehave, ticks).")
     var guest: String?
 
     @Option(
@@ -65,7 +69,7 @@ struct RunCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Seeds the machine and its chip.", valueName: "n"))
     var seed: UInt64 = 0
 
-    @Flag(help: "Print JSON; the console is part of it.")
+    @Flag(help: "Print JSON; the console is part of it, and a terminal is left alone.")
     var json = false
 
     /// What the arguments ask for.
@@ -80,7 +84,8 @@ struct RunCommand: ParsableCommand {
         } else {
             let name = guest ?? BundledGuest.hello.rawValue
             guard let bundled = BundledGuest(rawValue: name) else {
-                throw CommandFailure.usage("no bundled guest is called \(name). Use hello, convert, smp or misbehave.")
+                throw CommandFailure.usage(
+                    "no bundled guest is called \(name). Use hello, convert, smp, misbehave or ticks.")
             }
             program = .bundled(bundled)
         }
@@ -127,7 +132,8 @@ struct RunCommand: ParsableCommand {
             }
             try write(bytes, to: reportOut)
         }
-        let status: CommandStatus = report.isGood ? .good : report.ending == .timeLimit ? .unsupported : .violation
+        let isOpen = report.ending == .timeLimit || report.ending == .quit
+        let status: CommandStatus = report.isGood ? .good : isOpen ? .unsupported : .violation
         return CommandOutcome(output: json ? report.json.indented() + "\n" : report.text, status: status)
     }
 
@@ -140,17 +146,9 @@ extension RunCommand: OutcomeCommand {
     func perform() throws -> CommandOutcome {
         let request = try request()
         do {
-            var line: [UInt8] = []
-            let isJSON = json
-            let report = try runGuest(request) { byte in
-                guard !isJSON else { return }
-                line.append(byte)
-                if byte == UInt8(ascii: "\n") {
-                    StandardStream.output.send(String(decoding: line, as: UTF8.self))
-                    line.removeAll()
-                }
-            }
-            if !isJSON, !line.isEmpty { StandardStream.output.send(String(decoding: line, as: UTF8.self) + "\n") }
+            let console = StandardConsole(.standard, isSilent: json)
+            defer { console.close() }
+            let report = try runGuest(request, console: console)
             return try outcome(report)
         } catch let failure as LaunchFailure {
             throw CommandFailure(failure)

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include "CPlatformCoroutine.h"
 #include "CPlatformGuests.h"
+#include "CPlatformTerminal.h"
 #include "CPlatformUndo.h"
 
 static inline uint64_t cp_load_relaxed_u64(const void *p) { return __atomic_load_n((const uint64_t *)p, __ATOMIC_RELAXED); }

@@ -4,8 +4,8 @@ internal import Scheduling
 
 /// The emulated registers of one virtual CPU.
 ///
-/// - Deviates: no interrupt controller stands behind the x2APIC registers but INIT and SIPI of the ICR; no MTRR acts on
-///   anything; the TSC counts nanoseconds
+/// - Deviates: without an interrupt controller nothing stands behind the x2APIC registers but INIT and SIPI of the ICR; no
+///   MTRR acts on anything; without one the TSC counts nanoseconds
 struct GuestMSRs: Hashable, Sendable {
     /// A register, or a run of registers, that has a value.
     private struct Row {
@@ -51,6 +51,9 @@ struct GuestMSRs: Hashable, Sendable {
 
     private var values: [UInt32: UInt64] = [:]
     private var tscOffset: UInt64 = 0
+
+    /// APIC_BASE and the x2APIC's registers.
+    static func isInterruptController(_ index: UInt32) -> Bool { index == apicBase || x2APIC.contains(index) }
 
     private func base(apicID: UInt32) -> UInt64 {
         values[Self.apicBase] ?? (0xfee0_0000 | 1 << 11 | (apicID == 0 ? 1 << 8 : 0))

@@ -7,7 +7,7 @@ extension VirtualCPU {
     /// Instructions whose result depends on this virtual CPU alone.
     ///
     /// - Spec: GHCB 56421, "NAE events"
-    /// - Deviates: performance counters read as zero; the host injects no NMI, so NMI complete is nothing; KVM's RDTSC and RDTSCP (never intercepted, so never asked for) are
+    /// - Deviates: performance counters read as zero; KVM's RDTSC and RDTSCP (never intercepted, so never asked for) are
     ///   unconfirmed
     func answerInstruction(_ request: GHCBRequest) -> GHCBAnswer {
         switch request.code {
@@ -15,8 +15,9 @@ extension VirtualCPU {
         // The host never changes the guest's cached data, so there is nothing to lose or to write back. MONITOR and MWAIT
         // return at once.
         case .invd, .wbinvd, .monitor, .mwait: return .reply(.done)
-        // No NMI is ever held back.
-        case .nmiComplete: return .reply(.done)
+        case .nmiComplete:
+            interruptState.isNonMaskableBlocked = false
+            return .reply(.done)
         case .rdpmc:
             // Six counters at most; without the counters of the north bridge and the L3 there are no others.
             guard request.low(.rcx) < 6 else { return .reply(.generalProtection) }
@@ -29,7 +30,7 @@ extension VirtualCPU {
     /// What hosts in use leave out, as guests do not ask for it.
     private func answerRareInstruction(_ request: GHCBRequest) -> GHCBAnswer {
         let emulates = request.personality.emulatesRareEvents
-        let time = ghcbState.msrs.timeStamp
+        let time = interruptController?.timeStamp ?? ghcbState.msrs.timeStamp
         switch request.code {
         case .readDR7: return .reply(emulates ? GHCBReply(registers: [.rax: ghcbState.dr7]) : .done)
         case .writeDR7:
@@ -63,13 +64,23 @@ extension VirtualCPU {
     func answerMSR(_ request: GHCBRequest, of machine: VirtualMachine) -> GHCBAnswer {
         let index = request.low(.rcx)
         guard request.info1 != 0 else {
-            guard let value = ghcbState.msrs.read(index, apicID: id) else { return .reply(.generalProtection) }
+            guard let value = readRegister(index) else { return .reply(.generalProtection) }
             return .reply(GHCBReply(registers: [.rax: value & 0xffff_ffff, .rdx: value >> 32]))
         }
         let value = UInt64(request.low(.rdx)) << 32 | UInt64(request.low(.rax))
+        if let controller = interruptController, GuestMSRs.isInterruptController(index) {
+            return .reply(controller.writeRegister(index, value) ? .done : .generalProtection)
+        }
         guard ghcbState.msrs.write(index, value, apicID: id) else { return .reply(.generalProtection) }
         if index == GuestMSRs.x2APICCommand { machine.sendInterrupt(value, from: self) }
         return .reply(.done)
+    }
+
+    private func readRegister(_ index: UInt32) -> UInt64? {
+        guard let controller = interruptController else { return ghcbState.msrs.read(index, apicID: id) }
+        if index == GuestMSRs.tsc { return controller.timeStamp }
+        return GuestMSRs.isInterruptController(index)
+            ? controller.readRegister(index) : ghcbState.msrs.read(index, apicID: id)
     }
 
     /// VMMCALL: a call to KVM.

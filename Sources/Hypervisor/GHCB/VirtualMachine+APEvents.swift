@@ -44,7 +44,8 @@ extension VirtualMachine {
     /// Sends what the x2APIC interrupt command register says: INIT and SIPI.
     ///
     /// - Spec: APM2 16.5, "Interprocessor interrupts"
-    /// - Deviates: other interrupts are dropped, as is an INIT that only deasserts; destinations are physical
+    /// - Deviates: without an interrupt controller other interrupts are dropped, as is an INIT that only deasserts;
+    ///   destinations are physical
     func sendInterrupt(_ command: UInt64, from sender: VirtualCPU) {
         let targets = nested.lock.withLock { virtualCPUs }.filter { cpu in
             switch command >> 18 & 3 {

@@ -12,10 +12,12 @@ extension VirtualCPU {
         let kept = (state, vmsaSource, ghcb, ghcbState, sipiHasCome, eventInjection, tlbControl, completion)
         let (asked, reply) = (requests.withLock { $0 }, pendingReply.withLock { $0 })
         let isInterrupted = interrupt.isRaised
+        let interrupts = interruptState
         var checkpoint = Checkpoint()
         checkpoint.add { [self] in
             (vmsaFrame, enteredVMSA) = frames
             (state, vmsaSource, ghcb, ghcbState, sipiHasCome, eventInjection, tlbControl, completion) = kept
+            interruptState = interrupts
             requests.withLock { $0 = asked }
             pendingReply.withLock { $0 = reply }
             if isInterrupted { interrupt.raise() } else { interrupt.lower() }
@@ -31,6 +33,11 @@ extension VirtualCPU {
         if asked.isStarted { flags |= 1 << 17 }
         if sipiHasCome { flags |= 1 << 18 }
         if completion != nil { flags |= 1 << 19 }
+        if asked.hasNonMaskable { flags |= 1 << 20 }
+        if interruptState.isHalted { flags |= 1 << 21 }
+        if interruptState.isNonMaskableBlocked { flags |= 1 << 22 }
+        flags |= UInt64(interruptState.nonMaskableCount) << 24
+        flags |= UInt64(interruptState.queued.map { UInt16($0) + 1 } ?? 0) << 32
         hasher.combine(flags)
         hasher.combine(ghcb)
         hasher.combine(Self.number(asked.newVMSA))

@@ -16,7 +16,7 @@ extension VirtualCPU {
         case .interrupt, .nmi, .smi, .initSignal, .virtualInterrupt, .machineCheck: .resume
         case .pause, .busLock: .resume
         // The processor has moved on past the instruction.
-        case .halt, .idleHalt: .exit(.halted)
+        case .halt, .idleHalt: halt()
         case .eferWriteTrap: .resume
         case _ where 0x90...0x9f ~= vmcb.exitCode.rawValue: .resume
         case .shutdown: .exit(.shutdown)

@@ -109,6 +109,7 @@ extension VirtualCPU {
         state = .halted
         vmsaSource = .none
         completion = nil
+        interruptState.enterOtherState()
         guard let gfn, machine.hasGuestVMSA(at: gfn) else { return }
         vmsaSource = .guest(gfn)
         state = .runnable

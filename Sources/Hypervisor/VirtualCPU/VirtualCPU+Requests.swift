@@ -30,6 +30,8 @@ extension VirtualCPU {
         var newVMSA: GFN??
         /// Take this VMSA at the next INIT.
         var vmsaAtInit: GFN??
+        /// Take an NMI.
+        var hasNonMaskable = false
         /// KVM_SET_MP_STATE.
         var newState: MultiprocessorState?
     }
@@ -79,7 +81,11 @@ extension VirtualCPU {
             defer { requests = Requests(vmsaAtInit: requests.vmsaAtInit) }
             return requests
         }
-        if let state = asked.newState { self.state = state }
+        if let state = asked.newState {
+            self.state = state
+            interruptState.isHalted = false
+        }
+        if asked.hasNonMaskable { takeNonMaskable() }
         if asked.isStarted, state == .uninitialized || state == .apResetHold {
             state = .runnable
             sipiHasCome = true

@@ -10,7 +10,7 @@ extension VirtualCPU {
     ///
     /// - Parameter budget: how many instructions may run before `.interrupted`, for virtual CPUs that take turns
     /// - Returns: in check order: `.failed` with EIO (dead machine) or EINVAL (no processor), `.interrupted` when that was asked
-    ///   for, `.halted` unless it is runnable, then what the completion says, `.failed` with EINVAL without a VMSA, and then
+    ///   for, `.halted` unless it is runnable, then what the completion says, `.halted` in HLT, `.failed` with EINVAL without a VMSA, and then
     ///   what the guest does
     /// - Spec: KVMAPI, KVM_RUN
     /// - Deviates: a virtual CPU that cannot run returns `.halted` at once, where KVM with its own APIC would block
@@ -33,6 +33,7 @@ extension VirtualCPU {
                 case .exit(let exit): return exit
                 }
             }
+            guard !staysHalted() else { return .halted }
             guard budget > 0 else { return .interrupted }
             guard let asid = machine.asid else { return .failed(.invalidArgument) }
             let vmsa: PFN
@@ -45,12 +46,15 @@ extension VirtualCPU {
             }
             var vmcb = VMCB(asid: asid, nestedRoot: machine.nested.table.root, vmsa: vmsa.address)
             vmcb.ghcb = ghcb
-            vmcb.eventInjection = eventInjection
+            prepareEvents(&vmcb)
             vmcb.tlbControl = tlbControl
-            machine.host.machine.vmrun(&vmcb, on: thread, budget: &budget)
+            let limit = limit(budget)
+            var left = limit
+            machine.host.machine.vmrun(&vmcb, on: thread, budget: &left)
+            budget -= limit - left
             leave(machine)
             ghcb = vmcb.ghcb
-            eventInjection = vmcb.exitInterruptInfo
+            keepEvents(vmcb)
             tlbControl = .none
             switch handle(vmcb, of: machine) {
             case .resume: continue

@@ -42,6 +42,12 @@ public final class VirtualCPU: @unchecked Sendable {
     var sipiHasCome = false
     /// An event for the next entry.
     var eventInjection = EventInjection.none
+    /// What is known of interrupts.
+    var interruptState = InterruptState()
+    /// What collects interrupts for it, if user space has not a way of its own.
+    var interruptController: (any LocalInterruptController)?
+    /// TSC_OFFSET.
+    var timeStampOffset: UInt64 = 0
     /// What the next entry does with the TLB.
     var tlbControl = TLBControl.none
     /// What to do with user space's reply before the guest goes on (Linux: `complete_userspace_io`).

@@ -29,18 +29,28 @@ public struct VirtualCPUState: Sendable {
     public let intercepts: InterceptSet
     /// An event to deliver before the first instruction. The processor takes it by setting it to none.
     public var event: EventInjection
+    /// TSC_OFFSET of the VMCB, for RDTSC.
+    public var timeStampOffset: UInt64
+    /// INTERRUPT_SHADOW: the next instruction is not interrupted.
+    public var interruptShadow: Bool
+    /// Stop with `.virtualInterrupt` before the first instruction at which the guest would take an interrupt.
+    public var wantsInterruptWindow: Bool
     /// How many instructions may still run; the processor counts it down and stops at zero with `.interrupt`.
     public var budget: UInt64
 
     /// Makes a state.
     public init(
         registers: VMSA, ghcb: UInt64 = 0, intercepts: InterceptSet = .snpGuest, event: EventInjection = .none,
+        timeStampOffset: UInt64 = 0, interruptShadow: Bool = false, wantsInterruptWindow: Bool = false,
         budget: UInt64 = .max
     ) {
         self.registers = registers
         self.ghcb = ghcb
         self.intercepts = intercepts
         self.event = event
+        self.timeStampOffset = timeStampOffset
+        self.interruptShadow = interruptShadow
+        self.wantsInterruptWindow = wantsInterruptWindow
         self.budget = budget
     }
 }

@@ -36,9 +36,11 @@ extension Machine {
         defer { rmp.releaseVMSA(pfn) }
         var state = VirtualCPUState(
             registers: memory.registers(in: pfn, key: key), ghcb: vmcb.ghcb, intercepts: vmcb.intercepts,
-            event: vmcb.eventInjection, budget: budget)
+            event: vmcb.eventInjection, timeStampOffset: vmcb.timeStampOffset, interruptShadow: vmcb.interruptShadow,
+            wantsInterruptWindow: vmcb.wantsInterruptWindow, budget: budget)
         guard state.registers.refusal == nil, let vmpl = VMPL(rawValue: state.registers.vmpl) else { return }
         guard !state.registers.isMarkedBusy else { return vmcb.exit(GuestExit(.busy)) }
+        state.registers.taskPriority = vmcb.taskPriority
         let access = thread.access(
             on: self, as: RunningGuest(asid: vmcb.asid, vmpl: vmpl, nestedRoot: vmcb.nestedRoot, key: key))
         access.privilege = state.registers.cpl == 3 ? .user : .supervisor
@@ -53,6 +55,9 @@ extension Machine {
         budget = state.budget
         vmcb.ghcb = state.ghcb
         vmcb.eventInjection = .none
+        vmcb.taskPriority = state.registers.taskPriority
+        vmcb.interruptShadow = state.interruptShadow
+        vmcb.guestInterruptMask = state.registers.rflags.hasBit(9)
         vmcb.exit(exit)
     }
 }
@@ -69,6 +74,12 @@ extension VMCB {
 }
 
 extension VMSA {
+    /// CR8. The processor keeps it where the VMSA has the virtual task priority.
+    fileprivate var taskPriority: UInt8 {
+        get { UInt8(vintrControl & 0xf) }
+        set { vintrControl = vintrControl & ~0xff | UInt64(newValue & 0xf) }
+    }
+
     /// Keeps the exit for the guest's own eyes: GUEST_EXITCODE and its companions.
     fileprivate mutating func record(_ exit: GuestExit) {
         guestExitCode = exit.code.rawValue

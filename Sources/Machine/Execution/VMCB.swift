@@ -36,14 +36,21 @@ public import SNPArchitecture
 ///
 /// - Spec: APM2 Table B-1, VMCB layout, control area
 /// - Deviates: no I/O and MSR permission maps (every port and register is intercepted), AVIC, LBR virtualization, pause
-///   filter, TSC offset or clean bits
+///   filter or clean bits; V_IRQ exists only as a request for an interrupt window
 public struct VMCB: Hashable, Sendable {
     /// Intercept vectors 3 and 4, offsets 00C and 010.
     public var intercepts: InterceptSet = .snpGuest
+    /// TSC_OFFSET, offset 050: what RDTSC adds to the processor's own count.
+    public var timeStampOffset: UInt64 = 0
     /// Guest ASID, offset 058.
     public var asid: ASID
     /// TLB_CONTROL, offset 05C.
     public var tlbControl: TLBControl = .none
+    /// V_TPR, offset 060 bits 7:0: CR8 of the guest.
+    public var taskPriority: UInt8 = 0
+    /// V_IRQ with a priority above every task's, offset 060, and its intercept: the guest stops with VINTR as soon as it
+    /// would take an interrupt.
+    public var wantsInterruptWindow = false
     /// NP_ENABLE, SEV, SEV-ES: offset 090.
     public var features: VMCBFeatures = .snpGuest
     /// The guest's GHCB MSR, C001_0130, offset 0A0. The guest reads and writes it without an exit.
@@ -55,6 +62,10 @@ public struct VMCB: Hashable, Sendable {
     /// VMSA pointer, offset 108.
     public var vmsa: SPA
 
+    /// INTERRUPT_SHADOW, offset 068 bit 0: the next instruction is not interrupted.
+    public var interruptShadow = false
+    /// GUEST_INTERRUPT_MASK, offset 068 bit 1: RFLAGS.IF of the guest as #VMEXIT found it.
+    public var guestInterruptMask = false
     /// EXITCODE, offset 070.
     public var exitCode = ExitCode(0)
     /// EXITINFO1, offset 078.

@@ -172,6 +172,12 @@ public final class InterruptControllerPair: PortDevice {
         update()
     }
 
+    /// Whether a line is masked; one of the second controller also when the cascade is.
+    public func isMasked(_ line: Int) -> Bool {
+        guard line >= 8 else { return first.mask >> UInt8(line & 7) & 1 != 0 }
+        return second.mask >> UInt8(line & 7) & 1 != 0 || first.mask >> UInt8(Self.cascade) & 1 != 0
+    }
+
     /// The processor acknowledges an interrupt and gets its vector.
     public func acknowledge() -> UInt8 {
         defer { update() }

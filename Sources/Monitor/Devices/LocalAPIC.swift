@@ -49,8 +49,8 @@ struct VectorSet: Hashable {
 /// The local APIC of one virtual CPU.
 ///
 /// - Spec: APM2 chapter 16
-/// - Deviates: no extended interrupt registers, no TSC-deadline timer, no logical destinations beyond matching; SMI, ExtINT and
-///   lowest priority are the machine's to interpret; errors are counted for illegal vectors only
+/// - Deviates: no extended interrupt registers, no TSC-deadline timer, no SMI; a level at LINT0 does not stay as a remote
+///   request; errors are counted for illegal vectors only
 public final class LocalAPIC {
     /// The identifier.
     public let identifier: UInt32
@@ -61,13 +61,20 @@ public final class LocalAPIC {
     /// What hears of the end of a level-triggered interrupt.
     public var onEndOfInterrupt: ((UInt8) -> Void)?
 
+    /// What hears of an NMI for the processor.
+    public var onNonMaskable: (() -> Void)?
+    /// What hears that `nextDeadline` may be earlier now.
+    public var onTimerChange: (() -> Void)?
+    /// The controllers whose output is at LINT0.
+    public var external: InterruptControllerPair?
+
     private(set) var requests = VectorSet()
     private(set) var inService = VectorSet()
     private(set) var levelTriggered = VectorSet()
     private(set) var base: UInt64
     private var taskPriority: UInt8 = 0
-    private var logicalDestination: UInt32 = 0
-    private var destinationFormat: UInt32 = .max
+    private(set) var logicalDestination: UInt32 = 0
+    private(set) var destinationFormat: UInt32 = .max
     private var spurious: UInt32 = 0xff
     private var errors: UInt32 = 0
     private var reportedErrors: UInt32 = 0
@@ -75,12 +82,41 @@ public final class LocalAPIC {
     /// Timer, thermal sensor, performance counters, LINT0, LINT1, errors.
     private var localVectors = [UInt32](repeating: 0x1_0000, count: 6)
     private var timer: APICTimer
+    let clock: VirtualClock
+    private let resetLINT0: UInt32
+    private var isLINT0High = false
+
+    /// LINT0 as ExtINT and open: what firmware, or KVM in its place, leaves on the bootstrap processor.
+    public static let externalLINT0: UInt32 = 0x700
 
     /// Makes an APIC that is enabled in its MSR and disabled in its spurious-interrupt register.
-    public init(identifier: UInt32, clock: VirtualClock) {
+    ///
+    /// - Parameter lint0: the local vector of LINT0 at reset; masked, unless somebody has set it up for the guest
+    public init(identifier: UInt32, clock: VirtualClock, lint0: UInt32 = 0x1_0000) {
         self.identifier = identifier
+        self.clock = clock
+        resetLINT0 = lint0
         base = 0xfee0_0000 | 1 << 11 | (identifier == 0 ? 1 << 8 : 0)
         timer = APICTimer(clock: clock)
+        localVectors[3] = lint0
+    }
+
+    /// INIT: every register but the base is as at power-on.
+    public func reset() {
+        requests = VectorSet()
+        inService = VectorSet()
+        levelTriggered = VectorSet()
+        taskPriority = 0
+        logicalDestination = 0
+        destinationFormat = .max
+        spurious = 0xff
+        errors = 0
+        reportedErrors = 0
+        command = InterruptCommand(destination: 0, low: 0)
+        localVectors = [UInt32](repeating: 0x1_0000, count: 6)
+        localVectors[3] = resetLINT0
+        timer = APICTimer(clock: clock)
+        update()
     }
 
     // MARK: Mode
@@ -98,6 +134,7 @@ public final class LocalAPIC {
         // x2APIC without APIC does not exist; x2APIC is left by way of disabling, and entered from xAPIC only.
         guard new != 1, !(old == 3 && new == 2), !(old == 0 && new == 3) else { return false }
         base = value
+        update()
         return true
     }
 
@@ -117,7 +154,8 @@ public final class LocalAPIC {
 
     /// The vector that the processor would get now, or nil.
     public var pending: UInt8? {
-        guard isSoftwareEnabled, let vector = requests.highest, vector >> 4 > processorPriority >> 4 else { return nil }
+        guard base & 0x800 != 0, isSoftwareEnabled, let vector = requests.highest, vector >> 4 > processorPriority >> 4
+        else { return nil }
         return vector
     }
 
@@ -128,6 +166,39 @@ public final class LocalAPIC {
         inService[vector] = true
         update()
         return vector
+    }
+
+    // MARK: LINT0
+
+    /// The output of the controllers at LINT0 changes.
+    public func driveLINT0(_ level: Bool) {
+        let rises = level && !isLINT0High
+        isLINT0High = level
+        let entry = localVectors[3]
+        if rises, base & 0x800 != 0, entry & 0x1_0000 == 0 {
+            switch entry >> 8 & 7 {
+            case 0: accept(UInt8(truncatingIfNeeded: entry))
+            case 4: onNonMaskable?()
+            default: break
+            }
+        }
+        update()
+    }
+
+    /// The controllers have an interrupt for this processor: as ExtINT, or directly while the APIC is disabled.
+    private var hasExternal: Bool {
+        guard isLINT0High, external != nil else { return false }
+        guard base & 0x800 != 0 else { return identifier == 0 }
+        return localVectors[3] & 0x1_0000 == 0 && localVectors[3] >> 8 & 7 == 7
+    }
+
+    /// An interrupt waits that the task's priority lets pass. ExtINT knows no priority.
+    public var hasInterrupt: Bool { hasExternal || pending != nil }
+
+    /// Takes what `hasInterrupt` told of: ExtINT first.
+    public func takeInterrupt() -> UInt8 {
+        guard hasExternal, let external else { return acknowledge() }
+        return external.acknowledge()
     }
 
     /// PPR: the higher of the task's priority and that of the interrupt in service.
@@ -158,7 +229,7 @@ public final class LocalAPIC {
         if entry & 0x1_0000 == 0, entry & 0xff >= 16 { accept(UInt8(truncatingIfNeeded: entry)) }
     }
 
-    private func update() { interrupt.drive(pending != nil) }
+    private func update() { interrupt.drive(hasInterrupt) }
 
     // MARK: Timer
 
@@ -224,6 +295,7 @@ public final class LocalAPIC {
         case 0x3e0: timer.setDivide(value)
         default: report(1 << 7)
         }
+        if offset == 0x320 || offset == 0x380 || offset == 0x3e0 { onTimerChange?() }
     }
 
     private func setSpurious(_ value: UInt32) {
@@ -236,6 +308,7 @@ public final class LocalAPIC {
     private func setLocalVector(_ index: Int, _ value: UInt32) {
         let writable: UInt32 = index == 0 ? 0x3_00ff : index == 5 ? 0x1_00ff : 0x1_a7ff
         localVectors[index] = value & writable | (isSoftwareEnabled ? 0 : 0x1_0000)
+        if index == 3 { update() }
     }
 
     private func send(_ command: InterruptCommand) {

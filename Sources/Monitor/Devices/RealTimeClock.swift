@@ -3,12 +3,15 @@
 /// The clock and its memory.
 ///
 /// - Spec: Motorola MC146818A
-/// - Deviates: no alarm, periodic or update interrupts; the time can be read and not set; years are those of one century
+/// - Deviates: the time can be read and not set; years are those of one century
 public final class RealTimeClock: PortDevice {
     /// 0x70 and 0x71.
     public let ports: [ClosedRange<UInt16>] = [0x70...0x71]
+    /// The interrupt request: IRQ 8. It stays until register C is read.
+    public let interrupt = OutputLine()
     private let clock: VirtualClock
     private let epoch: UInt64
+    private var events: RealTimeEvents
     private var index: UInt8 = 0
     private var memory = [UInt8](repeating: 0, count: 128)
 
@@ -21,6 +24,7 @@ public final class RealTimeClock: PortDevice {
     public init(clock: VirtualClock, epoch: UInt64 = 1_767_225_600) {
         self.clock = clock
         self.epoch = epoch
+        events = RealTimeEvents(epoch: epoch, frequency: clock.frequency)
         // 32.768 kHz, 1024 Hz; BCD, 24 hours; battery good.
         memory[0x0a] = 0x26
         memory[0x0b] = 0x02
@@ -33,6 +37,8 @@ public final class RealTimeClock: PortDevice {
     /// IN.
     public func read(_ port: UInt16, byteCount: Int) -> UInt32 {
         guard port == 0x71 else { return 0xff }
+        poll()
+        defer { update() }
         return UInt32(register(index))
     }
 
@@ -45,10 +51,44 @@ public final class RealTimeClock: PortDevice {
         }
         switch index {
         case 0x00, 0x02, 0x04, 0x06...0x09, 0x0c, 0x0d, 0x32: break
-        case 0x0a: memory[0x0a] = value & 0x7f
-        default: memory[Int(index)] = value
+        case 0x0a:
+            poll()
+            memory[0x0a] = value & 0x7f
+            events.restartPeriod(at: clock, rate: value & 0xf)
+        default:
+            poll()
+            memory[Int(index)] = value
         }
+        update()
     }
+
+    // MARK: Interrupts
+
+    private var alarm: RealTimeEvents.Alarm {
+        let isBinary = memory[0x0b] & 0x04 != 0
+        func part(_ index: Int) -> Int? {
+            let value = memory[index]
+            guard value < 0xc0 else { return nil }
+            if index == 5, memory[0x0b] & 0x02 == 0 {
+                let low = value & 0x7f
+                let hour = isBinary ? Int(low) : Int(low >> 4) * 10 + Int(low & 0xf)
+                return hour % 12 + (value & 0x80 != 0 ? 12 : 0)
+            }
+            return isBinary ? Int(value) : Int(value >> 4) * 10 + Int(value & 0xf)
+        }
+        return RealTimeEvents.Alarm(second: part(1), minute: part(3), hour: part(5))
+    }
+
+    /// Makes the interrupts that are due. Several that were missed are one.
+    public func poll() {
+        events.note(clock, alarm)
+        update()
+    }
+
+    /// When `poll` next has something to do, in the clock's ticks; nil for never.
+    public var nextDeadline: UInt64? { events.nextDeadline(clock, alarm, enabled: memory[0x0b]) }
+
+    private func update() { interrupt.drive(events.flags & memory[0x0b] & 0x70 != 0) }
 
     private func register(_ index: UInt8) -> UInt8 {
         let seconds = epoch + clock.ticks / clock.frequency
@@ -63,7 +103,7 @@ public final class RealTimeClock: PortDevice {
         case 0x09: return encoded(time.year % 100)
         case 0x32: return encoded(time.year / 100)
         case 0x0a: return memory[0x0a] | (isUpdating ? 0x80 : 0)
-        case 0x0c: return 0
+        case 0x0c: return events.takeFlags(enabled: memory[0x0b])
         default: return memory[Int(index)]
         }
     }

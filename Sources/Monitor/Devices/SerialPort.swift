@@ -24,6 +24,8 @@ public final class SerialPort: PortDevice {
     private var scratch: UInt8 = 0
     private var divisor: UInt16 = 12
     private var hasOverrun = false
+    /// How often in a row the guest has found no byte, without sending one.
+    private var emptyReads = 0
     /// Set when the transmitter empties, cleared when IIR tells of it.
     private var transmitterInterrupt = false
 
@@ -36,6 +38,11 @@ public final class SerialPort: PortDevice {
     public func receive(_ byte: UInt8) {
         guard modemControl & ModemControl.loop == 0 else { return }
         enqueue(byte)
+    }
+
+    /// Whether the guest waits for input: it has enabled the interrupt for it, or looks for it again and again.
+    public var wantsInput: Bool {
+        received.isEmpty && (interruptEnable & InterruptEnable.received != 0 || emptyReads > 1)
     }
 
     /// How many more bytes fit.
@@ -102,6 +109,7 @@ public final class SerialPort: PortDevice {
 
     private func transmit(_ byte: UInt8) {
         transmitterInterrupt = true
+        emptyReads = 0
         if modemControl & ModemControl.loop != 0 { enqueue(byte) } else { onTransmit?(byte) }
     }
 
@@ -109,6 +117,7 @@ public final class SerialPort: PortDevice {
 
     /// LSR: transmitter empty, data ready, overrun. Reading clears the overrun.
     private func lineStatus() -> UInt8 {
+        emptyReads = received.isEmpty ? min(emptyReads + 1, 2) : 0
         let status: UInt8 = 0x60 | (received.isEmpty ? 0 : 1) | (hasOverrun ? 2 : 0)
         hasOverrun = false
         return status

@@ -7,7 +7,10 @@ public final class VirtualClock {
     /// How many ticks make a second: one for each instruction.
     public let frequency: UInt64
     /// Ticks since the machine was switched on.
-    public private(set) var ticks: UInt64 = 0
+    public var ticks: UInt64 { passed &+ (progress?() ?? 0) }
+    private var passed: UInt64 = 0
+    /// How far the processor that is running has come since time last passed.
+    public var progress: (() -> UInt64)?
 
     /// Makes a clock at zero; by default an instruction takes a nanosecond.
     public init(frequency: UInt64 = 1_000_000_000) {
@@ -16,10 +19,10 @@ public final class VirtualClock {
     }
 
     /// Lets time pass.
-    public func advance(by ticks: UInt64) { self.ticks &+= ticks }
+    public func advance(by ticks: UInt64) { passed &+= ticks }
 
     /// Lets time pass until `ticks`, unless it has passed already: how an idle machine waits for a timer.
-    public func advance(to ticks: UInt64) { self.ticks = max(self.ticks, ticks) }
+    public func advance(to ticks: UInt64) { passed = max(passed, ticks) }
 
     /// The number of whole periods of another frequency in a number of ticks.
     public func periods(of other: UInt64, in ticks: UInt64) -> UInt64 {

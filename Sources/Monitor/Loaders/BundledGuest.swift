@@ -12,6 +12,8 @@ public enum BundledGuest: String, CaseIterable, Sendable {
     case smp
     /// Breaks each rule and expects the specified answer.
     case misbehave
+    /// Takes interrupts of every kind.
+    case ticks
 
     /// The ELF file.
     public var bytes: [UInt8] {
@@ -23,6 +25,7 @@ public enum BundledGuest: String, CaseIterable, Sendable {
             case .convert: unsafe cp_guest_convert(&count)
             case .smp: unsafe cp_guest_smp(&count)
             case .misbehave: unsafe cp_guest_misbehave(&count)
+            case .ticks: unsafe cp_guest_ticks(&count)
             }
         return unsafe [UInt8](UnsafeBufferPointer(start: start, count: count))
     }

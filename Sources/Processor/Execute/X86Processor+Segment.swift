@@ -43,6 +43,7 @@ extension X86Processor {
         if case .segment(let segment) = i.operands[0] {
             guard segment != .cs else { throw .exception(.undefined) }
             try loadSegment(segment, UInt16(truncatingIfNeeded: read(1, of: i)))
+            if segment == .ss { shadowNextInstruction() }
         } else if case .segment(let segment) = i.operands[1] {
             try storeSelector(i, self[segment].selector)
         }

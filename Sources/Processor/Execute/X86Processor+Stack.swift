@@ -14,6 +14,7 @@ extension X86Processor {
             do throws(Interruption) {
                 if case .segment(let segment) = i.operands[0] {
                     try loadSegment(segment, UInt16(truncatingIfNeeded: value))
+                    if segment == .ss { shadowNextInstruction() }
                 } else {
                     // A memory operand's address is computed with the stack pointer after the pop.
                     try write(0, of: i, value)

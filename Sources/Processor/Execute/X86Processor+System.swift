@@ -105,12 +105,13 @@ extension X86Processor {
     }
 
     /// The time-stamp counter: one tick for each instruction.
-    var timeStamp: UInt64 { counts.instructions &+ state.registers.tscOffset }
+    var timeStamp: UInt64 { counts.instructions &+ state.registers.tscOffset &+ state.timeStampOffset }
 
     private func setInterruptFlag(_ isSet: Bool) throws(Interruption) {
         let ioPrivilege = state.registers.rflags >> 12 & 3
         if isProtected, UInt64(cpl) > ioPrivilege { throw .exception(.protection()) }
         if isSet {
+            if state.registers.rflags & RFLAGS.interrupt == 0 { shadowNextInstruction() }
             state.registers.rflags |= RFLAGS.interrupt
         } else {
             state.registers.rflags &= ~RFLAGS.interrupt

@@ -42,6 +42,7 @@ extension X86Processor {
         // A guest that only faults must come to the end of its turn, too.
         state.budget -= min(1, state.budget)
         forgetContinuation()
+        endShadow()
         // An element that a string instruction has read and not written is read again.
         core[CoreLayout.stagedElement] = 0
         if let address = exception.address { state.registers.cr2 = address }

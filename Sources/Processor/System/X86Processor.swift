@@ -88,6 +88,8 @@ public struct ProcessorCounts: Hashable, Sendable {
     var pauses = 0
     /// How many PAUSE instructions make an exit: what KVM sets as the pause filter count.
     static let pauseFilter = 3000
+    /// The number of completed instructions at which the next one is not interrupted: behind STI and a load of SS.
+    private var shadowedCount: UInt64 = .max
     /// A repeated string instruction wants to go on: RIP is its own again.
     var repeatsInstruction = false
     /// Counts since the processor was made.
@@ -141,11 +143,13 @@ public struct ProcessorCounts: Hashable, Sendable {
         self.state = state
         self.memory = memory
         unsafe continuation = nil
+        shadowedCount = state.interruptShadow ? counts.instructions : .max
         loadRegisters()
         core[CoreLayout.stagedElement] = 0
         revalidateTranslations()
         let exit = runUntilExit(interrupt)
         storeRegisters()
+        self.state.interruptShadow = isInShadow
         state = self.state
         self.memory = nil
         return exit
@@ -163,7 +167,12 @@ public struct ProcessorCounts: Hashable, Sendable {
             try takeEvent()
             while true {
                 guard !interrupt.isRaised, state.budget > 0 else { return GuestExit(.interrupt) }
-                try runSlice()
+                if state.wantsInterruptWindow, flagsRegister & RFLAGS.interrupt != 0 {
+                    guard isInShadow else { return GuestExit(.virtualInterrupt) }
+                    try runSlice(isSingle: true)
+                } else {
+                    try runSlice()
+                }
             }
         } catch {
             guard case .exit(let exit) = error else { preconditionFailure("an exception was not delivered") }
@@ -171,15 +180,32 @@ public struct ProcessorCounts: Hashable, Sendable {
         }
     }
 
+    /// Whether the next instruction is not interrupted.
+    var isInShadow: Bool { shadowedCount == counts.instructions }
+
+    /// Shields the instruction behind the one that is being executed from interrupts.
+    func shadowNextInstruction() { shadowedCount = counts.instructions &+ 1 }
+
+    /// Nothing is shielded any more: a handler begins.
+    func endShadow() { shadowedCount = .max }
+
     /// Runs until the core has a reason to come back, and deals with it.
-    private func runSlice() throws(Interruption) {
+    ///
+    /// - Parameter isSingle: comes back behind the first instruction
+    private func runSlice(isSingle: Bool = false) throws(Interruption) {
         readNews()
         if blocks.isFull {
             forgetCode()
             unsafe continuation = nil
         }
-        let slice = Int64(min(state.budget, Self.sliceCount))
+        let slice = isSingle ? 1 : Int64(min(state.budget, Self.sliceCount))
         core[CoreLayout.budget] = UInt64(slice)
+        if isSingle {
+            unsafe continuation = nil
+            guard let only = unsafe loneInstruction() else { return try deliver(takeRefusal()) }
+            unsafe core.run(from: only)
+            return try handleExit(slice)
+        }
         if let point = unsafe continuation {
             unsafe continuation = nil
             unsafe core.run(from: point.operation)

@@ -7,15 +7,9 @@ internal import SNPArchitecture
 extension X86Processor {
     /// The block at RIP, or nil with `refusal`.
     func blockNow() -> UnsafeMutablePointer<Operation>? {
-        let rip = state.registers.rip
-        let key = JumpKey(mode: blockMode, base: codeMode == .bits64 ? 0 : state.registers.cs.base)
-        if key != jumpKey {
-            core.flushJumps()
-            jumpKey = key
-        }
-        core[CoreLayout.blockRIP] = rip
+        let rip = startBlock()
         // The jump cache holds here as it does for a branch in the core. Other modes have a limit to check.
-        guard key.mode.code == .bits64 else {
+        guard codeMode == .bits64 else {
             return unsafe findBlock(rip)?.assumingMemoryBound(to: Operation.self)
         }
         if let known = unsafe core.jump(to: rip) { return unsafe known }
@@ -24,10 +18,32 @@ extension X86Processor {
         return unsafe found.assumingMemoryBound(to: Operation.self)
     }
 
+    /// Prepares the core for a block at RIP, and gives RIP.
+    private func startBlock() -> UInt64 {
+        let key = JumpKey(mode: blockMode, base: codeMode == .bits64 ? 0 : state.registers.cs.base)
+        if key != jumpKey {
+            core.flushJumps()
+            jumpKey = key
+        }
+        core[CoreLayout.blockRIP] = state.registers.rip
+        return state.registers.rip
+    }
+
     /// The core's `block`: finds or decodes the block at a RIP; nil says by `refusal` why there is none.
     func findBlock(_ rip: UInt64) -> UnsafeMutableRawPointer? {
         do throws(Interruption) {
             return unsafe UnsafeMutableRawPointer(try decodeBlock(rip))
+        } catch {
+            refusal = error
+            return nil
+        }
+    }
+
+    /// A block of nothing but the instruction at RIP, or nil with `refusal`. It is made anew each time.
+    func loneInstruction() -> UnsafeMutablePointer<Operation>? {
+        let rip = startBlock()
+        do throws(Interruption) {
+            return unsafe try decodeBlock(rip, isSingle: true)
         } catch {
             refusal = error
             return nil
@@ -43,7 +59,9 @@ extension X86Processor {
             code, checksSegments: code != .bits64 && !segmentsAreFlat, forbidsVectors: !allowsVectors)
     }
 
-    private func decodeBlock(_ rip: UInt64) throws(Interruption) -> UnsafeMutablePointer<Operation> {
+    private func decodeBlock(
+        _ rip: UInt64, isSingle: Bool = false
+    ) throws(Interruption) -> UnsafeMutablePointer<Operation> {
         let mode = blockMode
         let linear = mode.code == .bits64 ? rip : (state.registers.cs.base &+ rip) & 0xffff_ffff
         if mode.code == .bits64 {
@@ -54,12 +72,12 @@ extension X86Processor {
         let frame = try fetchFrame(linear)
         let address = frame.pfn.rawValue << 12 | linear & 0xfff
         if blocks.isOutdated(frame) { forgetCode(of: frame.pfn) }
-        if let known = unsafe blocks.block(address, mode) { return unsafe known }
+        if !isSingle, let known = unsafe blocks.block(address, mode) { return unsafe known }
         counts.blocks += 1
         var builder = BlockBuilder(mode: mode, firstInstruction: blocks.nextInstruction)
         var here = linear
         let pageEnd = (linear | 0xfff) &+ 1
-        while !builder.isFinished, !builder.isFull {
+        while !builder.isFinished, !builder.isFull, !(isSingle && !builder.isEmpty) {
             let available = Int(pageEnd &- here)
             let bytes = frameBytes(frame, Int(here & 0xfff), min(15, available))
             switch Decoder.decode(bytes, mode: mode.code) {
@@ -83,7 +101,7 @@ extension X86Processor {
             }
         }
         builder.finish()
-        return unsafe keep(builder, at: address, in: frame)
+        return unsafe keep(builder, at: isSingle ? nil : address, in: frame)
     }
 
     /// The instruction at RIP, which has been decoded before.

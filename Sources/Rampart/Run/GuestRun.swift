@@ -13,10 +13,16 @@ internal import SecureProcessor
 /// - Parameters:
 ///   - console: gets each byte that the guest writes to its first serial line
 /// - Throws: in check order: `InputError` for the image and the plan; `LaunchFailure`
-/// - Deviates: devices' interrupts reach no guest, so that only AP creation or INIT and SIPI end a halt
 public func runGuest(
     _ request: RunRequest, console: @escaping (UInt8) -> Void = { _ in }
 ) throws -> RunReport {
+    try runGuest(request, console: OutputConsole(console))
+}
+
+/// Runs a guest as asked, with a console that may also give input.
+///
+/// - Throws: as the other
+public func runGuest(_ request: RunRequest, console: any GuestConsole) throws -> RunReport {
     let image: GuestImage
     switch request.program {
     case .bundled(let guest): image = guest.image
@@ -47,8 +53,8 @@ final class GuestRun {
     private let request: RunRequest
     private let responder: VMMResponder
     private let processors: [TracingProcessor]
-    private let bus = PortBus()
-    private let clock = VirtualClock()
+    private let chipset: Chipset
+    private var feed: ConsoleFeed
     private let exitPort = ExitPort()
     private let resultPort = ResultPort()
     private var console: [UInt8] = []
@@ -57,7 +63,12 @@ final class GuestRun {
     /// How many instructions a virtual CPU runs in one turn.
     private static let turn: UInt64 = 100_000
 
-    init(_ guest: LaunchedGuest, _ request: RunRequest, _ sink: @escaping (UInt8) -> Void) throws {
+    /// When time has jumped so often and nobody has woken, nobody will.
+    private static let maximumJumps = 10_000
+
+    init(_ guest: LaunchedGuest, _ request: RunRequest, _ terminal: any GuestConsole) throws {
+        chipset = Chipset(processorCount: guest.virtualCPUs.count)
+        feed = ConsoleFeed(terminal, chipset.serial)
         self.guest = guest
         self.request = request
         guest.machine.setPersonality(
@@ -72,14 +83,11 @@ final class GuestRun {
                 isTraced: request.isTraced)
         }
         for (cpu, processor) in zip(guest.virtualCPUs, processors) { cpu.attach(processor) }
-        let serial = SerialPort()
-        for device in [
-            serial, exitPort, resultPort, IntervalTimer(clock: clock), InterruptControllerPair(),
-            RealTimeClock(clock: clock),
-        ] as [any PortDevice] { bus.connect(device) }
-        serial.onTransmit = { [unowned self] byte in
+        for device in [exitPort, resultPort] as [any PortDevice] { chipset.bus.connect(device) }
+        chipset.connect(guest.virtualCPUs)
+        chipset.serial.onTransmit = { [unowned self] byte in
             console.append(byte)
-            sink(byte)
+            terminal.write(byte)
         }
     }
 
@@ -90,23 +98,58 @@ final class GuestRun {
         return report(ending, duration)
     }
 
-    /// Lets each virtual CPU run in turn. A halted one is asked again after the others, which may have started it anew.
+    /// Lets each virtual CPU run in turn. A halted one is asked again after the others, which may have woken it or started it
+    /// anew. When all are halted, time jumps to the next thing that happens.
     private func runTurns(until deadline: ContinuousClock.Instant?) -> GuestEnding {
+        var jumps = 0
         while true {
             var anyRan = false
             for (cpu, processor) in zip(guest.virtualCPUs, processors) {
-                let before = processor.processor.counts.instructions
-                let exit = cpu.run(budget: Self.turn)
-                let done = processor.processor.counts.instructions - before
-                clock.advance(by: done)
+                chipset.poll()
+                feed.supply(waiting: remaining(until: deadline))
+                if feed.quits { return .quit }
+                let (exit, done) = chipset.run(cpu, processor.processor, turn: Self.turn)
+                // A halted one has nothing to say.
+                guard done > 0 || exit != .halted else { continue }
+                anyRan = true
                 count(exit)
-                if done > 0 || !(exit == .halted || processor.isWaiting) { anyRan = true }
                 if let ending = answer(exit, of: cpu) { return ending }
                 if let status = exitPort.status { return .exited(status) }
             }
-            if !anyRan { return .halted }
+            jumps = anyRan ? 0 : jumps + 1
+            if !anyRan, jumps > Self.maximumJumps || !idle(until: deadline) { return .halted }
             if let deadline, ContinuousClock.now >= deadline { return .timeLimit }
         }
+    }
+
+    private func remaining(until deadline: ContinuousClock.Instant?) -> Duration? {
+        deadline.map { max(.zero, $0 - ContinuousClock.now) }
+    }
+
+    /// Lets time pass while every virtual CPU is halted. With a person at the console it passes as outside, else at once.
+    ///
+    /// - Returns: false if nothing will wake one
+    private func idle(until deadline: ContinuousClock.Instant?) -> Bool {
+        guard guest.virtualCPUs.contains(where: \.takesInterrupts) else { return false }
+        let now = chipset.clock.ticks
+        let next = chipset.nextDeadline
+        let mayType = !feed.hasEnded && chipset.serial.wantsInput
+        guard next != nil || mayType else { return false }
+        guard feed.console.isInteractive || next == nil else {
+            if let next { chipset.clock.advance(to: next) }
+            return true
+        }
+        let isDue = next.map { Duration.nanoseconds(Int64(clamping: $0 > now ? $0 - now : 0)) }
+        let start = ContinuousClock.now
+        feed.wait(atMost: [isDue, remaining(until: deadline)].compactMap(\.self).min())
+        let passed = Self.nanoseconds(ContinuousClock.now - start)
+        chipset.clock.advance(to: next.map { min($0, now &+ passed) } ?? now &+ passed)
+        return true
+    }
+
+    private static func nanoseconds(_ duration: Duration) -> UInt64 {
+        let (seconds, attoseconds) = duration.components
+        return UInt64(clamping: seconds) &* 1_000_000_000 &+ UInt64(clamping: attoseconds / 1_000_000_000)
     }
 
     private func count(_ exit: UserExit) {
@@ -131,15 +174,7 @@ final class GuestRun {
     /// Does what an exit asks for; an ending if the guest cannot go on.
     private func answer(_ exit: UserExit, of cpu: VirtualCPU) -> GuestEnding? {
         if request.isTraced { processors[Int(cpu.id)].note("user_exit: \(exit)") }
-        if case .io(let access) = exit {
-            if access.isWrite {
-                bus.writeString(access.port, byteCount: Int(access.size), access.data)
-            } else {
-                let bytes = bus.readString(access.port, byteCount: Int(access.size), count: Int(access.count))
-                cpu.reply(.data(bytes))
-            }
-            return nil
-        }
+        if chipset.answer(exit, of: cpu) { return nil }
         // A strict host converts nothing that the guest has not asked for; QEMU converts on a mismatching fault.
         let isStrict = request.personality == .strict
         if case .memoryFault = exit, isStrict {
@@ -171,7 +206,7 @@ final class GuestRun {
         let states = machine.countPageStates()
         let isDead =
             switch ending {
-            case .exited, .timeLimit: false
+            case .exited, .timeLimit, .quit: false
             case .terminated, .shutdown, .halted, .refused: true
             }
         machine.endHostilities()

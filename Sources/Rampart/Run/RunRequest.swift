@@ -130,6 +130,8 @@ public enum GuestEnding: Hashable, Sendable, CustomStringConvertible {
     case refused(String, vcpu: UInt32)
     /// The time was up.
     case timeLimit
+    /// The user ended it at the console.
+    case quit
 
     /// One line for the user.
     public var description: String {
@@ -140,6 +142,7 @@ public enum GuestEnding: Hashable, Sendable, CustomStringConvertible {
         case .halted: "every virtual CPU is halted, and nothing will wake one"
         case .refused(let exit, let vcpu): "virtual CPU \(vcpu) cannot go on: \(exit)"
         case .timeLimit: "the time limit was reached"
+        case .quit: "the guest was ended at the console"
         }
     }
 
