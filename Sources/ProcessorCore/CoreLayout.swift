@@ -44,10 +44,14 @@ package enum CoreLayout {
     package static let direction = 0x138
     /// MXCSR.
     package static let mxcsr = 0x140
-    /// x87 control, status and tag words, 2 bytes each; then the top of stack.
+    /// x87 control, status and tag words, 2 bytes each; of the tag word the short form, a bit for each register in use.
     package static let x87Control = 0x148
     package static let x87Status = 0x14a
     package static let x87Tag = 0x14c
+    /// x87 opcode, 2 bytes; then the last instruction's and the last operand's addresses.
+    package static let x87Opcode = 0x14e
+    package static let x87Instruction = 0x150
+    package static let x87Data = 0x158
     /// Sixteen vector registers of 32 bytes.
     package static let vectors = 0x200
     /// Eight x87 registers of 16 bytes, by physical number.

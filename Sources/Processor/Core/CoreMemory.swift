@@ -149,6 +149,17 @@ internal import ProcessorCore
         CoreLayout.tlb + Int(address >> 12 & UInt64(CoreLayout.tlbCount - 1)) * TLBEntry.byteCount
     }
 
+    /// What a kernel makes of two vectors: for vectors that are not the core's.
+    func apply(
+        _ kernel: Kernel, _ a: (UInt64, UInt64), _ b: (UInt64, UInt64), _ immediate: Int64
+    ) -> (UInt64, UInt64) {
+        let (first, second) = (CoreLayout.scratch, CoreLayout.scratch + 16)
+        (self[first], self[first + 8]) = a
+        (self[second], self[second + 8]) = b
+        unsafe kernel(base, base + first, base + second, Int(immediate))
+        return (self[first], self[first + 8])
+    }
+
     /// Runs operations until the core leaves.
     func run(from operation: UnsafeMutablePointer<Operation>) {
         unsafe ProcessorCore.run(base, from: UnsafeMutableRawPointer(operation))

@@ -1,6 +1,7 @@
 // Decoding: prefixes, opcode, ModRM and SIB, displacement, immediates. The opcode map is Spec/x86-opcodes.txt.
 //
-// Left out: VEX, XOP and EVEX encodings; they are #UD, and CPUID offers nothing that has them.
+// Of VEX encodings those of 128 bits with general registers only. Left out: the others, XOP and EVEX; they are #UD, and CPUID
+// offers nothing that has them.
 
 /// Reads one instruction from bytes.
 struct Decoder {
@@ -13,6 +14,8 @@ struct Decoder {
     private var modRM: UInt8?
     private var sib: UInt8 = 0
     private var displacement: Int64 = 0
+    /// The register that a VEX prefix names.
+    private var vexRegister: UInt8 = 0
     private var result: Instruction
 
     private enum Failure: Error { case incomplete, undefined, tooLong }
@@ -64,7 +67,10 @@ struct Decoder {
     private mutating func run() throws(Failure) {
         var opcode = try prefixes()
         var map = 0
-        if opcode == 0x0f {
+        if let vexMap = try vexPrefix(opcode) {
+            map = vexMap
+            opcode = try byte()
+        } else if opcode == 0x0f {
             opcode = try byte()
             map = 1
             if opcode == 0x38 || opcode == 0x3a {
@@ -81,6 +87,7 @@ struct Decoder {
         // MOV to and from control and debug registers takes a register whatever the mode bits say.
         if map == 1, 0x20...0x23 ~= opcode, let byte = modRM { modRM = byte | 0xc0 }
         if let modRM, modRM < 0xc0 { try readAddress(modRM) }
+        result.modRM = modRM ?? 0
         for index in 0..<4 {
             guard let code = form.operand(index) else { break }
             result.operands.append(try operand(code))
@@ -122,6 +129,40 @@ struct Decoder {
             default: return byte
             }
         }
+    }
+
+    /// Reads the rest of a VEX prefix and returns the map that it names; nil if the byte begins none.
+    ///
+    /// - Spec: APM3 1.2.7
+    /// - Deviates: in 16-bit code C4 and C5 are LES and LDS always
+    private mutating func vexPrefix(_ first: UInt8) throws(Failure) -> Int? {
+        guard first == 0xc4 || first == 0xc5, mode != .bits16 else { return nil }
+        let second = try byte()
+        guard mode == .bits64 || second >= 0xc0 else {
+            // LES or LDS: the byte is ModRM.
+            modRM = second
+            return nil
+        }
+        guard rex == 0, !operandPrefix, result.repeatPrefix == .none, !result.isLocked else { throw .undefined }
+        var last = second
+        var map = 1
+        if first == 0xc4 {
+            last = try byte()
+            map = Int(second & 0x1f)
+            if mode == .bits64 { rex = (~second >> 5) & 7 | last >> 4 & 8 }
+        } else if mode == .bits64 {
+            rex = (~second >> 5) & 4
+        }
+        // Nothing of 256 bits, and no other maps.
+        guard last & 4 == 0, 1...3 ~= map else { throw .undefined }
+        vexRegister = (~last >> 3) & (mode == .bits64 ? 15 : 7)
+        switch last & 3 {
+        case 1: operandPrefix = true
+        case 2: result.repeatPrefix = .f3
+        case 3: result.repeatPrefix = .f2
+        default: break
+        }
+        return map + 3
     }
 
     private static func isPrefix(_ byte: UInt8) -> Bool {
@@ -256,6 +297,12 @@ struct Decoder {
         return .memory
     }
 
+    private mutating func mmxOrMemory(_ width: Width) -> Operand {
+        guard (modRM ?? 0) < 0xc0 else { return .mmx((modRM ?? 0) & 7) }
+        result.memory.width = width
+        return .memory
+    }
+
     private var wide: Width { rex & 8 != 0 ? .quad : .double }
 
     private mutating func operand(_ code: OperandCode) throws(Failure) -> Operand {
@@ -318,6 +365,15 @@ struct Decoder {
         case .wq, .mq: return vectorOrMemory(.quad)
         case .wd: return vectorOrMemory(.double)
         case .ww: return vectorOrMemory(.word)
+        case .st: return .stack(0)
+        case .sti: return .stack((modRM ?? 0) & 7)
+        case .ax: return general(0, .word)
+        case .mw: return registerOrMemory(.word)
+        case .pq: return .mmx((modRM ?? 0) >> 3 & 7)
+        case .nq: return .mmx((modRM ?? 0) & 7)
+        case .qq: return mmxOrMemory(.quad)
+        case .qd: return mmxOrMemory(.double)
+        case .by: return general(vexRegister, wide)
         }
     }
 

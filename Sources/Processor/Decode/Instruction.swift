@@ -66,6 +66,8 @@ enum Operand: Hashable, Sendable {
     case vector(UInt8)
     /// An MMX register.
     case mmx(UInt8)
+    /// A register of the x87 stack, counted from its top.
+    case stack(UInt8)
 }
 
 /// REP and its kin.
@@ -93,6 +95,9 @@ struct Instruction: Sendable {
     var segmentOverride: SegmentName?
     /// The line of Spec/x86-opcodes.txt that the form is from.
     var form = 0
+
+    /// The ModRM byte; 0 if there is none.
+    var modRM: UInt8 = 0
 
     /// The condition of Jcc, SETcc and CMOVcc.
     var condition: Int { Int(opcode & 0xf) }

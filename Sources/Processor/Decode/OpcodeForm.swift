@@ -68,20 +68,22 @@ struct OpcodeForm {
 extension OperandCode {
     var isMemoryOnly: Bool {
         switch self {
-        case .m, .mb, .md, .mv, .my, .mp, .mx, .mq: true
+        case .m, .mb, .mw, .md, .mv, .my, .mp, .mx, .mq: true
         default: false
         }
     }
     /// MOV to and from control and debug registers takes the register form whatever the mode bits say.
     var isRegisterOnly: Bool {
         switch self {
-        case .rv, .ux: true
+        case .rv, .ux, .nq: true
         default: false
         }
     }
     var usesModRM: Bool {
         switch self {
-        case .eb, .ew, .ed, .ev, .ey, .lb, .gb, .gw, .gv, .gy, .ry, .rv, .sw, .cy, .dy, .vx, .ux, .wx, .wq, .wd, .ww:
+        case .eb, .ew, .ed, .ev, .ey, .lb, .gb, .gw, .gv, .gy, .ry, .rv, .sw, .cy, .dy, .vx, .ux, .wx, .wq, .wd, .ww,
+            .pq,
+            .nq, .qq, .qd, .sti:
             true
         default: isMemoryOnly
         }

@@ -2,6 +2,7 @@
 // an exception gets it back.
 
 internal import Machine
+internal import ProcessorCore
 internal import SNPArchitecture
 
 extension X86Processor {
@@ -28,7 +29,8 @@ extension X86Processor {
             try executeSystem(i)
         case .pvalidate, .rmpadjust, .rmpquery: try executeRMP(i)
         case .div, .idiv: throw .exception(.divide)
-        case .fxsave, .fxrstor, .ldmxcsr, .stmxcsr, .fwait: try executeFloatingPointState(i)
+        case .fxsave, .fxrstor, .ldmxcsr, .stmxcsr, .fwait, .xsave, .xsavec, .xsaveopt, .xsaves, .xrstor, .xrstors:
+            try executeFloatingPointState(i)
         default: try executeRare(i)
         }
     }
@@ -42,7 +44,7 @@ extension X86Processor {
         case .immediate(let value), .target(let value): return UInt64(bitPattern: value)
         case .memory: return try readValue(linear(of: i, .read), min(8, i.memory.width.byteCount))
         case .segment(let segment): return UInt64(self[segment].selector)
-        case .far, .control, .debug, .vector, .mmx: throw .exception(.undefined)
+        case .far, .control, .debug, .vector, .mmx, .stack: throw .exception(.undefined)
         }
     }
 
@@ -63,8 +65,20 @@ extension X86Processor {
     // MARK: What compilers rarely write
 
     private func executeRare(_ i: Instruction) throws(Interruption) {
+        if 0xd8...0xdf ~= i.opcode, i.isX87 { return try executeX87(i) }
+        if i.isMMX { return try executeMMX(i) }
         if vectorForms[i.mnemonic] != nil { throw refusedVector(i) }
         switch i.mnemonic {
+        case .andn, .blsr, .blsmsk, .blsi, .bzhi, .bextr, .pdep, .pext, .mulx, .rorx, .shlx, .shrx, .sarx, .adcx, .adox:
+            try executeBits(i)
+        case .maskmovdqu:
+            let (data, mask) = (CoreLayout.vectors + number(i, 0) * 32, CoreLayout.vectors + number(i, 1) * 32)
+            guard state.registers.cr0 & CR0.emulation == 0, state.registers.cr4 & CR4.osfxsr != 0 else {
+                throw .exception(.undefined)
+            }
+            guard state.registers.cr0 & CR0.taskSwitched == 0 else { throw .exception(.deviceNotAvailable) }
+            try storeMasked(i, core[data], core[data + 8], mask: core[mask], core[mask + 8], count: 16)
+        case .rdpid: try write(0, of: i, UInt64(state.registers.tscAux))
         case .cmpxchg8b: try compareExchangePair(i)
         case .movbe, .movnti:
             let value = try read(1, of: i)
@@ -90,6 +104,11 @@ extension X86Processor {
         case .daa, .das, .aaa, .aas, .aam, .aad: try executeDecimal(i)
         default: throw undefined(i)
         }
+    }
+
+    private func number(_ i: Instruction, _ index: Int) -> Int {
+        if case .vector(let number) = i.operands[index] { return Int(number) }
+        return 0
     }
 
     /// Why the core did not execute a vector instruction.
@@ -209,5 +228,16 @@ extension X86Processor {
         core.flags =
             (carry ? 1 : 0) | (auxiliary ? 0x10 : 0) | (value == 0 ? 0x40 : 0) | (value & 0x80 != 0 ? 0x80 : 0)
             | (value.nonzeroBitCount & 1 == 0 ? 4 : 0)
+    }
+}
+
+extension Instruction {
+    /// An x87 instruction, by its mnemonic: the opcode may be that of another map.
+    var isX87: Bool { mnemonic.rawValue >= Mnemonic.fadd.rawValue && mnemonic.rawValue <= Mnemonic.fcomip.rawValue }
+
+    /// An instruction with an MMX operand, or EMMS.
+    var isMMX: Bool {
+        if [.emms, .cvtpi2ps, .cvtpi2pd].contains(mnemonic) { return true }
+        return operands.contains { if case .mmx = $0 { true } else { false } }
     }
 }

@@ -88,7 +88,7 @@ extension BlockBuilder {
         case .cld: return plain(OperationCode.direction(down: 0))
         case .std: return plain(OperationCode.direction(down: 1))
         case .nop where instruction.repeatPrefix != .f3: return plain(OperationCode.nothing)
-        case .lfence, .mfence, .sfence, .clflush: return plain(OperationCode.nothing)
+        case .lfence, .mfence, .sfence, .clflush, .clflushopt, .clwb: return plain(OperationCode.nothing)
         case .push, .pop, .leave: return stack(instruction)
         case .movsb, .movs, .stosb, .stos, .lodsb, .lods, .cmpsb, .cmps, .scasb, .scas: return string(instruction)
         case .jo, .jno, .jb, .jae, .je, .jne, .jbe, .ja, .js, .jns, .jp, .jnp, .jl, .jge, .jle, .jg, .jmp, .call, .ret,

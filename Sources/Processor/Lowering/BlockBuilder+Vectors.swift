@@ -25,6 +25,12 @@ extension BlockBuilder {
         var immediate: Int64 = 0
         if case .immediate(let value)? = instruction.operands.last { immediate = value }
         let operands = instruction.operands
+        switch instruction.mnemonic {
+        // REX.W makes the lengths in RAX and RDX those of 64 bits.
+        case .pcmpestri, .pcmpestrm: immediate = immediate & 0xff | (instruction.width == .quad ? 0x100 : 0)
+        case .insertps where operands[1] == .memory: immediate &= 0x3f
+        default: break
+        }
         guard let first = operands.first.flatMap(place) else { return false }
         let second = operands.count > 1 ? place(operands[1]) : nil
         switch form {

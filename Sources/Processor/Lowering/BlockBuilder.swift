@@ -204,6 +204,7 @@ struct BlockBuilder {
 extension Instruction {
     /// Whether the run loop must find the next block anew after executing it.
     var endsBlock: Bool {
+        if isX87 || isMMX { return false }
         switch mnemonic {
         case .rdtsc, .rdtscp, .cpuid, .rdrand, .rdseed, .movbe, .crc32, .enter, .pusha, .popa, .pushf, .xlat, .aaa,
             .aas,
@@ -211,9 +212,13 @@ extension Instruction {
             .rdmsr,
             .lar, .lsl, .verr, .verw, .bound, .arpl, .push, .pop, .cmpxchg8b, .rdfsbase, .rdgsbase, .movsb, .movs,
             .stosb,
-            .stos, .lodsb, .lods, .cmpsb, .cmps, .scasb, .scas, .leave, .div, .idiv, .wbinvd, .invd, .fwait:
-            false
-        default: true
+            .stos, .lodsb, .lods, .cmpsb, .cmps, .scasb, .scas, .leave, .div, .idiv, .wbinvd, .invd, .fwait, .xsave,
+            .xsavec,
+            .xsaveopt, .xsaves, .xrstor, .xrstors, .andn, .blsr, .blsmsk, .blsi, .bzhi, .bextr, .pdep, .pext, .mulx,
+            .rorx,
+            .shlx, .shrx, .sarx, .adcx, .adox, .maskmovdqu, .rdpid:
+            return false
+        default: return true
         }
     }
 }

@@ -122,6 +122,12 @@ package enum WideKernels {
     package static let phaddd: Kernel = { _, d, s, _ in horizontal(SIMD4<UInt32>.self, d, s, &+) }
     package static let phsubw: Kernel = { _, d, s, _ in horizontal(SIMD8<UInt16>.self, d, s, &-) }
     package static let phsubd: Kernel = { _, d, s, _ in horizontal(SIMD4<UInt32>.self, d, s, &-) }
+    package static let phaddsw: Kernel = { _, d, s, _ in
+        horizontal(SIMD8<Int16>.self, d, s) { Int16(clamping: Int32($0) + Int32($1)) }
+    }
+    package static let phsubsw: Kernel = { _, d, s, _ in
+        horizontal(SIMD8<Int16>.self, d, s) { Int16(clamping: Int32($0) - Int32($1)) }
+    }
     package static let haddps: Kernel = { _, d, s, _ in horizontal(SIMD4<Float>.self, d, s, +) }
     package static let haddpd: Kernel = { _, d, s, _ in horizontal(SIMD2<Double>.self, d, s, +) }
     package static let hsubps: Kernel = { _, d, s, _ in horizontal(SIMD4<Float>.self, d, s, -) }
@@ -161,5 +167,49 @@ package enum WideKernels {
     package static let blendvpd: Kernel = { core, d, s, _ in
         let mask = vector(core + CoreLayout.vectors, as: SIMD2<Int64>.self)
         blend(SIMD2<UInt64>.self, d, s) { mask[$0] < 0 }
+    }
+
+    // MARK: Products and searches of SSE4.1
+
+    package static let phminposuw: Kernel = { _, d, s, _ in
+        let b = vector(s, as: SIMD8<UInt16>.self)
+        var best = 0
+        for lane in 1..<8 where b[lane] < b[best] { best = lane }
+        setVector(d, SIMD8<UInt16>(b[best], UInt16(best), 0, 0, 0, 0, 0, 0))
+    }
+    package static let mpsadbw: Kernel = { _, d, s, i in
+        let (a, b) = (vector(d, as: SIMD16<UInt8>.self), vector(s, as: SIMD16<UInt8>.self))
+        var result = SIMD8<UInt16>(repeating: 0)
+        let (first, second) = ((i >> 2 & 1) * 4, (i & 3) * 4)
+        for lane in 0..<8 {
+            for k in 0..<4 {
+                let (x, y) = (a[first + lane + k], b[second + k])
+                result[lane] += UInt16(x > y ? x - y : y - x)
+            }
+        }
+        setVector(d, result)
+    }
+    package static let dpps: Kernel = { _, d, s, i in
+        let (a, b) = (vector(d, as: SIMD4<Float>.self), vector(s, as: SIMD4<Float>.self))
+        var products = SIMD4<Float>(repeating: 0)
+        for lane in 0..<4 where i >> (4 + lane) & 1 != 0 { products[lane] = a[lane] * b[lane] }
+        let sum = (products[0] + products[1]) + (products[2] + products[3])
+        var result = SIMD4<Float>(repeating: 0)
+        for lane in 0..<4 where i >> lane & 1 != 0 { result[lane] = sum }
+        setVector(d, result)
+    }
+    package static let dppd: Kernel = { _, d, s, i in
+        let (a, b) = (vector(d, as: SIMD2<Double>.self), vector(s, as: SIMD2<Double>.self))
+        var products = SIMD2<Double>(repeating: 0)
+        for lane in 0..<2 where i >> (4 + lane) & 1 != 0 { products[lane] = a[lane] * b[lane] }
+        let sum = products[0] + products[1]
+        setVector(d, SIMD2<Double>(i & 1 != 0 ? sum : 0, i & 2 != 0 ? sum : 0))
+    }
+    package static let insertps: Kernel = { _, d, s, i in
+        var a = vector(d, as: SIMD4<UInt32>.self)
+        // In memory there is one element only, and the immediate names it.
+        a[i >> 4 & 3] = (s + (i >> 6 & 3) * 4).loadUnaligned(as: UInt32.self)
+        for lane in 0..<4 where i >> lane & 1 != 0 { a[lane] = 0 }
+        setVector(d, a)
     }
 }
