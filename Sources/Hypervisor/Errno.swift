@@ -15,6 +15,8 @@ public struct Errno: RawRepresentable, Error, Hashable, Sendable, CustomStringCo
     public static let interrupted = Errno(rawValue: 4)
     /// EIO: the device or firmware failed, or the VM is dead.
     public static let ioError = Errno(rawValue: 5)
+    /// E2BIG: a list is too long.
+    public static let argumentsTooLong = Errno(rawValue: 7)
     /// EBADF: not an open file of this kind.
     public static let badFile = Errno(rawValue: 9)
     /// EAGAIN: try again.
@@ -45,7 +47,7 @@ public struct Errno: RawRepresentable, Error, Hashable, Sendable, CustomStringCo
     public static let hardwarePoison = Errno(rawValue: 133)
 
     private static let names: [Int32: String] = [
-        1: "EPERM", 2: "ENOENT", 4: "EINTR", 5: "EIO", 9: "EBADF", 11: "EAGAIN", 12: "ENOMEM", 14: "EFAULT",
+        1: "EPERM", 2: "ENOENT", 4: "EINTR", 5: "EIO", 7: "E2BIG", 9: "EBADF", 11: "EAGAIN", 12: "ENOMEM", 14: "EFAULT",
         16: "EBUSY",
         17: "EEXIST", 19: "ENODEV", 22: "EINVAL", 25: "ENOTTY", 28: "ENOSPC", 38: "ENOSYS", 95: "EOPNOTSUPP",
         110: "ETIMEDOUT",

@@ -14,12 +14,14 @@ extension Host {
         checkpoint.add(asids.checkpoint())
         checkpoint.add(firmware.checkpoint())
         checkpoint.add(rmp.checkpoint())
+        checkpoint.add(snp.checkpoint())
         return checkpoint
     }
 
     /// The host's state outside the machine's memory, as a number.
     public func combine(into hasher: inout StateHasher) {
         allocator.combine(into: &hasher)
+        snp.combine(into: &hasher)
         hasher.combine(UInt64(leaked.unlocked.count))
     }
 }
