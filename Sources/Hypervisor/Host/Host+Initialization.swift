@@ -8,7 +8,8 @@ extension Host {
     /// Turns SNP on, or leaves it off and says why.
     ///
     /// If the cores have SNP on already, as after a kexec, the RMP is kept: the host could not even write it. Otherwise it is
-    /// cleared before the cores enforce it. Firmware builds it anew in both cases.
+    /// cleared before the cores enforce it. Firmware builds it anew in both cases; if the earlier kernel left firmware
+    /// initialised, it refuses, and SNP stays off.
     ///
     /// - Parameter rebuildRMP: false has firmware keep the RMP of an earlier initialisation
     /// - Spec: patches 10, 11 and 21 of the series; Linux: `snp_rmptable_init()`, `__sev_snp_init_locked()`

@@ -53,7 +53,8 @@ public struct HostParameters: Hashable, Sendable {
     ///
     /// - Spec: Linux: `sev_hardware_setup()`
     func allowsSEVES(_ configuration: MachineConfiguration) -> Bool {
-        guard sev, nestedPaging, configuration.features.contains(.sev), configuration.asidCount > 0 else { return false }
+        guard sev, nestedPaging else { return false }
+        guard configuration.features.contains(.sev), configuration.asidCount > 0 else { return false }
         guard sevES, mmioCaching, branchRecordVirtualization, nextRIP else { return false }
         return configuration.features.contains(.sevES) && configuration.minimumSEVASID > 1
     }

@@ -46,7 +46,7 @@ public final class PlatformDevice: Sendable {
     /// - Throws: in check order: EBADF (closed), then as `output`
     public func chipIdentifier(capacity: UInt32 = 64) throws(SEVCommandError) -> [UInt8] {
         try check()
-        return try output(capacity) { SEVGetIDBuffer(address: $0, length: $1) } length: { $0.length }
+        return try output(capacity, { SEVGetIDBuffer(address: $0, length: $1) }, length: { $0.length })
     }
 
     /// SEV_PEK_CSR: a request to certify the platform's key.
@@ -54,7 +54,8 @@ public final class PlatformDevice: Sendable {
     /// - Throws: in check order: EBADF (closed), EPERM (not for writing), then as `output`
     public func certificateRequest(capacity: UInt32) throws(SEVCommandError) -> [UInt8] {
         try check(writes: true)
-        return try output(capacity) { SEVCertificateRequestBuffer(address: $0, length: $1) } length: { $0.length }
+        return try output(
+            capacity, { SEVCertificateRequestBuffer(address: $0, length: $1) }, length: { $0.length })
     }
 
     /// SNP_PLATFORM_STATUS.

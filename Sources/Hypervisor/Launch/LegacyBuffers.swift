@@ -23,10 +23,12 @@ struct LegacyBuffers: Sendable {
         case .sevPlatformStatus, .sevGuestStatus, .sevLaunchStart, .sevReceiveStart: Self(writesBuffer: true)
         case .sevPEKCSR, .sevGetID: Self(writesBuffer: true, outputs: [Output(address: 0x00, length: 0x08)])
         case .sevPDHCertExport:
-            Self(writesBuffer: true, outputs: [Output(address: 0x00, length: 0x08), Output(address: 0x10, length: 0x18)])
+            Self(
+                writesBuffer: true, outputs: [Output(address: 0x00, length: 0x08), Output(address: 0x10, length: 0x18)])
         case .sevLaunchMeasure: Self(writesBuffer: true, outputs: [Output(address: 0x08, length: 0x10)])
         case .sevSendUpdateData, .sevSendUpdateVMSA:
-            Self(writesBuffer: true, outputs: [Output(address: 0x08, length: 0x10), Output(address: 0x28, length: 0x30)])
+            Self(
+                writesBuffer: true, outputs: [Output(address: 0x08, length: 0x10), Output(address: 0x28, length: 0x30)])
         case .sevAttestation: Self(writesBuffer: true, outputs: [Output(address: 0x08, length: 0x20)])
         default: nil
         }

@@ -116,7 +116,8 @@ extension Firmware {
         let table = rmp.tableFrames
         let covered = range.clamped(to: PFN(0)..<PFN(rmp.coveredFrameCount))
         // The table of a large host has a million frames, and BIOS lists them: they are not walked.
-        for part in [covered.clamped(to: PFN(0)..<table.lowerBound), covered.clamped(to: table.upperBound..<PFN(.max))] {
+        let (before, after) = (PFN(0)..<table.lowerBound, table.upperBound..<PFN(.max))
+        for part in [covered.clamped(to: before), covered.clamped(to: after)] {
             for pfn in part { rmp.firmwareWrite(pfn, RMPEntry(immutable: true)) }
         }
     }

@@ -105,7 +105,8 @@ struct DiagnosticsTests {
             } catch { return error }
         }
         let changes: [(inout PreFaultRequest) -> Void] = [
-            { $0.flags = 1 }, { $0.padding[4] = 1 }, { $0.gpa = $0.gpa + 1 }, { $0.byteCount = 0 }, { $0.byteCount = 4097 },
+            { $0.flags = 1 }, { $0.padding[4] = 1 }, { $0.gpa = $0.gpa + 1 }, { $0.byteCount = 0 },
+            { $0.byteCount = 4097 },
             { ($0.gpa, $0.byteCount) = (GPA(UInt64.max - 0xfff), 0x2000) },
         ]
         for change in changes { #expect(errno(change) == .invalidArgument) }

@@ -39,7 +39,8 @@ struct LegacyBufferTests {
         #expect(host.checkInvariants(of: []) == [])
         let free = host.allocator.freeFrameCount
         try host.shutdownLegacySEV()
-        #expect(firmwarePages(emulated) == [] && host.allocator.freeFrameCount == free + 513, "and a table of the direct map")
+        #expect(firmwarePages(emulated) == [])
+        #expect(host.allocator.freeFrameCount == free + 513, "and a table of the direct map")
         #expect(try PlatformDevice(host: host).legacyStatus().state == .uninitialized)
         try host.initializeLegacySEV()
         try host.shutdownSNP()
@@ -119,7 +120,9 @@ struct LegacyBufferTests {
         #expect(firmwarePages(emulated) == own && host.allocator.freeFrameCount == free && host.leaked.count == 0)
     }
 
-    @Test("Bug 21 to 23: a page that the RMP refuses, at any place, gives all others back and the next command runs", arguments: 1...5)
+    @Test(
+        "Bug 21 to 23: a page that the RMP refuses, at any place, gives all others back and the next command runs",
+        arguments: 1...5)
     func refusedPage(call: Int) throws {
         let emulated = try emulated()
         let host = emulated.host
@@ -141,7 +144,9 @@ struct LegacyBufferTests {
         #expect(Set(firmwarePages(emulated)).subtracting(own).count == lost)
         // Around a page that is lost the direct map keeps a table.
         #expect(Int(host.allocator.freeFrameCount) + 2 * lost == Int(free))
-        if call < 5 { #expect(host.firmware.commandCount - commands == UInt64(call - 1), "a PAGE_RECLAIM for each page") }
+        if call < 5 {
+            #expect(host.firmware.commandCount - commands == UInt64(call - 1), "a PAGE_RECLAIM for each page")
+        }
         #expect(try host.firmware.exchangeLegacy(buffer).status == .unsupported)
         #expect(host.checkInvariants(of: []) == [])
     }
