@@ -17,6 +17,8 @@ public struct Errno: RawRepresentable, Error, Hashable, Sendable, CustomStringCo
     public static let ioError = Errno(rawValue: 5)
     /// ENXIO: no such device or address.
     public static let noSuchAddress = Errno(rawValue: 6)
+    /// E2BIG: a list is too long.
+    public static let argumentsTooLong = Errno(rawValue: 7)
     /// EBADF: not an open file of this kind.
     public static let badFile = Errno(rawValue: 9)
     /// EAGAIN: try again.
@@ -47,7 +49,8 @@ public struct Errno: RawRepresentable, Error, Hashable, Sendable, CustomStringCo
     public static let hardwarePoison = Errno(rawValue: 133)
 
     private static let names: [Int32: String] = [
-        1: "EPERM", 2: "ENOENT", 4: "EINTR", 5: "EIO", 6: "ENXIO", 9: "EBADF", 11: "EAGAIN", 12: "ENOMEM", 14: "EFAULT",
+        1: "EPERM", 2: "ENOENT", 4: "EINTR", 5: "EIO", 6: "ENXIO", 7: "E2BIG", 9: "EBADF", 11: "EAGAIN", 12: "ENOMEM",
+        14: "EFAULT",
         16: "EBUSY",
         17: "EEXIST", 19: "ENODEV", 22: "EINVAL", 25: "ENOTTY", 28: "ENOSPC", 38: "ENOSYS", 95: "EOPNOTSUPP",
         110: "ETIMEDOUT",

@@ -46,8 +46,10 @@ public final class VirtualMachine: @unchecked Sendable {
 
     /// KVM_CREATE_VM.
     ///
-    /// - Throws: ENOMEM when there is no frame for the nested tables' root
+    /// - Throws: in check order: EINVAL (an SNP machine, and the host's parameters or SNP itself do not allow one), ENOMEM when
+    ///   there is no frame for the nested tables' root
     public init(host: Host, kind: MachineKind = .snp, policy: any ConversionPolicy = EagerPolicy()) throws(Errno) {
+        guard kind != .snp || host.allowsSNPMachines else { throw .invalidArgument }
         self.host = host
         self.kind = kind
         self.policy = policy

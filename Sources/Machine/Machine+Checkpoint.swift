@@ -7,6 +7,7 @@ extension Machine {
     /// What a log of changes does not put back: registers, keys, findings of the audit.
     public func checkpoint() -> Checkpoint {
         var checkpoint = cores.checkpoint()
+        checkpoint.add(iommu.checkpoint())
         checkpoint.add(mailbox.checkpoint())
         checkpoint.add(encryption.checkpoint())
         checkpoint.add(rmp.audit.checkpoint())

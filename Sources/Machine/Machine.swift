@@ -27,6 +27,11 @@ public final class Machine: Sendable {
     /// The keys of the memory controller.
     public var encryption: MemoryEncryption { memory.encryption }
 
+    /// The rows of BIOS's memory map that are no usable DRAM: what the configuration says, and the RMP.
+    public var memoryMap: [MemoryMapEntry] {
+        configuration.reservedMemory + [MemoryMapEntry(rmp.tableFrames, .reserved)]
+    }
+
     /// Builds a machine as BIOS leaves it: the RMP reserved and its bounds in the registers, SNP off.
     ///
     /// - Throws: what is wrong with the configuration
@@ -44,7 +49,7 @@ public final class Machine: Sendable {
         let top = SPA((configuration.dramByteCount - tableByteCount) & ~0x1f_ffff)
         rmp = try ReverseMapTable(memory: memory, base: configuration.rmpBase ?? top, byteCount: tableByteCount)
         cores = Cores(count: configuration.coreCount, rmpBase: rmp.base, rmpEnd: rmp.end)
-        iommu = IOMMU(buffers: configuration.iommuBuffers)
+        iommu = IOMMU(configuration.iommuKind, buffers: configuration.iommuBuffers)
         mailbox = Mailbox()
     }
 }

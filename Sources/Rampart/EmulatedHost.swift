@@ -13,18 +13,19 @@ public final class EmulatedHost: Sendable {
     /// The host kernel.
     public let host: Host
 
-    /// Builds the machine, connects the firmware, boots the host and turns SNP on.
+    /// Builds the machine, connects the firmware, boots the host and turns SNP on, unless the parameters say no.
     ///
     /// - Throws: what is wrong with the configuration, or what firmware refused
     public init(
         _ configuration: MachineConfiguration = MachineConfiguration(),
-        firmware: FirmwareConfiguration = FirmwareConfiguration()
+        firmware: FirmwareConfiguration = FirmwareConfiguration(), parameters: HostParameters = HostParameters()
     ) throws(EmulatedHostError) {
         do throws(MachineError) { machine = try Machine(configuration) } catch { throw .machine(error) }
         secureProcessor = SecureProcessor(machine: machine, configuration: firmware)
         machine.mailbox.connect(secureProcessor)
-        do throws(Errno) { host = try Host(machine: machine) } catch { throw .host(error) }
-        do throws(FirmwareError) { try host.initializeSNP() } catch { throw .firmware(error) }
+        do throws(Errno) { host = try Host(machine: machine, parameters: parameters) } catch { throw .host(error) }
+        guard parameters.sevSNP else { return }
+        do throws(SNPInitializationError) { try host.initializeSNP() } catch { throw .initialization(error) }
     }
 
     /// Builds a host with room for guests of `guestByteCount` bytes of private memory in all.
@@ -57,6 +58,8 @@ public enum EmulatedHostError: Error, Hashable, Sendable, CustomStringConvertibl
     /// The kernel.
     case host(Errno)
     /// SNP initialisation.
+    case initialization(SNPInitializationError)
+    /// A command after that.
     case firmware(FirmwareError)
 
     /// What is wrong.
@@ -64,7 +67,8 @@ public enum EmulatedHostError: Error, Hashable, Sendable, CustomStringConvertibl
         switch self {
         case .machine(let error): error.description
         case .host(let error): "the host kernel cannot boot: \(error)"
-        case .firmware(let error): "firmware refuses to initialise SNP: \(error)"
+        case .firmware(let error): "firmware refuses a command: \(error)"
+        case .initialization(let error): "SNP stays off: \(error)"
         }
     }
 }

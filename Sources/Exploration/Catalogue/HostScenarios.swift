@@ -23,11 +23,11 @@ extension Scenario {
             world.checksInvariants = false
             world.refuse(.snpInitEx, calls: 1...1, with: .invalidConfig)
             world.thread("host") {
-                do throws(FirmwareError) {
+                do throws(SNPInitializationError) {
                     try world.host.initializeSNP()
                     world.fail("the host takes SNP to be on although firmware refused")
                 } catch {
-                    world.expect(error == .status(.invalidConfig), "a refused SNP_INIT_EX becomes \(error)")
+                    world.expect(error == .firmware(.status(.invalidConfig)), "a refused SNP_INIT_EX becomes \(error)")
                 }
             }
         },

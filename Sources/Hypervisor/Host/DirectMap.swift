@@ -68,7 +68,7 @@ public final class DirectMap: @unchecked Sendable {
 
     private func joinIfUnused(_ pfn: PFN, _ rmp: HostRMP) -> UInt64 {
         guard claims[pfn.rawValue >> 9] == nil, table.level(of: pfn) == .level4K,
-            rmp.lookup(pfn)?.regionHasAssignedPages == false, table.collapse(pfn, to: .level2M)
+            !(rmp.lookup(pfn)?.regionHasAssignedPages ?? rmp.isOn), table.collapse(pfn, to: .level2M)
         else { return 0 }
         smallRegions[Int(pfn.rawValue >> 18)] -= 1
         return joinGigabyte(of: pfn) ? 2 : 1

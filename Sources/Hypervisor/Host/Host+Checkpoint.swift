@@ -14,6 +14,7 @@ extension Host {
         checkpoint.add(asids.checkpoint())
         checkpoint.add(firmware.checkpoint())
         checkpoint.add(rmp.checkpoint())
+        checkpoint.add(snp.checkpoint())
         return checkpoint
     }
 
@@ -21,6 +22,7 @@ extension Host {
     public func combine(into hasher: inout StateHasher) {
         allocator.combine(into: &hasher)
         asids.combine(into: &hasher)
+        snp.combine(into: &hasher)
         hasher.combine(UInt64(leaked.unlocked.count))
     }
 }

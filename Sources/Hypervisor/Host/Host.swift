@@ -24,28 +24,52 @@ public final class Host: Sendable {
     /// Traces' way to hear of calls that change memory attributes.
     public let attributeWatch = AttributeWatch()
 
+    /// What the kernel was told when it booted.
+    public let parameters: HostParameters
+    /// SNP on and off.
+    let snp: SNPSwitch
     /// What is broken on purpose; nothing, but for explorers.
     let defects: KnownDefects
 
     /// Boots a host on a machine: direct map built, SNP off. `initializeSNP` turns SNP on.
     ///
+    /// What BIOS reserves, and the IOMMUs' buffers, are never handed out. On a machine where an earlier kernel left SNP on,
+    /// neither are frames of regions in which the RMP has assigned pages: a write there would fault.
+    ///
     /// - Throws: ENOMEM when DRAM is too small for the direct map's tables
-    public init(machine: Machine, defects: KnownDefects = []) throws(Errno) {
+    /// - Deviates: Linux does not look for pages that an earlier kernel left assigned
+    public init(
+        machine: Machine, parameters: HostParameters = HostParameters(), defects: KnownDefects = []
+    ) throws(Errno) {
         self.machine = machine
+        self.parameters = parameters
+        snp = SNPSwitch()
         self.defects = defects
         // The RMP and what shares its 2 MiB regions is never handed out: a neighbour could not become a 2 MiB page.
         let table = machine.rmp.tableFrames
         let usable = PFN(512)..<table.lowerBound.aligned(down: .size2M)
         allocator = HostPageAllocator(frames: usable, excluding: MachineConfiguration.hyperTransportFrames)
-        rmp = HostRMP(machine.rmp, defects: defects)
+        for entry in machine.configuration.reservedMemory { allocator.reserve(entry.frames) }
+        for buffer in machine.iommu.buffers { allocator.reserve(buffer) }
+        if machine.cores.snpEnabled { Self.reserveAssigned(machine.rmp, allocator) }
+        rmp = HostRMP(machine.rmp, snp: snp, defects: defects)
         leaked = LeakedPages()
         directMap = try DirectMap(machine: machine, allocator: allocator)
         firmware = try FirmwareDriver(
             machine: machine, allocator: allocator, rmp: rmp, leaked: leaked, directMap: directMap,
-            defects: defects)
+            snp: snp, defects: defects)
         asids = ASIDAllocator(
             limit: min(machine.configuration.minimumSEVASID, machine.configuration.asidCount + 1),
             defects: defects)
+    }
+
+    /// Keeps the memory that an earlier kernel left to guests or firmware, by regions of 2 MiB.
+    private static func reserveAssigned(_ table: ReverseMapTable, _ allocator: HostPageAllocator) {
+        allocator.forgetFreshness()
+        for head in stride(from: 0, to: table.coveredFrameCount, by: 512).map({ PFN($0) }) {
+            guard let read = try? table.rmpRead(head.address), read.regionHasAssignedPages else { continue }
+            allocator.reserve(head..<(head + 512))
+        }
     }
 
     /// The kernel's and user processes' accesses, through the direct map.

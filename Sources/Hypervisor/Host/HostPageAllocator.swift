@@ -56,6 +56,39 @@ public final class HostPageAllocator: @unchecked Sendable {
         freeCount = UInt64(frames.count - excluded.count)
     }
 
+    /// Takes frames out for good, before anything is given out. Those that it does not have are nothing to do.
+    func reserve(_ frames: Range<PFN>) {
+        lock.withLock {
+            let own = frames.clamped(to: PFN(0)..<PFN(UInt64(chunkCount) << 9))
+            var pfn = own.lowerBound
+            while pfn < own.upperBound {
+                let chunk = Int(pfn.rawValue >> 9)
+                let isWhole = freeChunks[chunk >> 6] >> UInt64(chunk & 63) & 1 == 1
+                let takesAll = pfn.isAligned(to: .size2M) && pfn + 512 <= own.upperBound
+                if isWhole {
+                    freeChunks[chunk >> 6] &= ~(1 << UInt64(chunk & 63))
+                    if takesAll { freeCount -= 512 } else { splitChunk(chunk) }
+                }
+                let end = min(own.upperBound, pfn.aligned(down: .size2M) + 512)
+                for frame in pfn..<end where partial[chunk]?.contains(Int(frame.rawValue & 511)) == true {
+                    partial[chunk]?.remove(Int(frame.rawValue & 511))
+                    freeCount -= 1
+                }
+                pfn = end
+            }
+        }
+    }
+
+    private func splitChunk(_ chunk: Int) {
+        var whole = FreeFrames(allFree: true)
+        whole.isFresh = chunk >= freshFrom
+        partial[chunk] = whole
+        candidates.append(chunk)
+    }
+
+    /// Memory holds what an earlier kernel left there: no frame is fresh.
+    func forgetFreshness() { lock.withLock { freshFrom = chunkCount } }
+
     /// How many frames are free.
     public var freeFrameCount: UInt64 { lock.withLock { freeCount } }
 
@@ -254,6 +287,13 @@ struct FreeFrames {
             return word * 64
         }
         return nil
+    }
+
+    /// Takes this frame, which is free.
+    mutating func remove(_ index: Int) {
+        precondition(contains(index), "a frame is taken twice")
+        words[index >> 6] &= ~(1 << UInt64(index & 63))
+        count -= 1
     }
 
     mutating func insert(_ index: Int, count run: Int) {

@@ -1,6 +1,6 @@
 // The kernel's helpers over the RMP instructions: look up, make private, make shared, smash, each with bounded retry.
 
-public import Machine
+internal import Machine
 public import SNPArchitecture
 internal import Scheduling
 internal import Synchronization
@@ -60,13 +60,20 @@ public final class HostRMP: Sendable {
 
     private let table: ReverseMapTable
     private let totals = Mutex(RMPCounts())
+    private let snp: SNPSwitch
     private let defects: KnownDefects
 
-    /// Makes helpers over a table.
-    public init(_ table: ReverseMapTable, defects: KnownDefects = []) {
+    init(_ table: ReverseMapTable, snp: SNPSwitch, defects: KnownDefects = []) {
         self.table = table
+        self.snp = snp
         self.defects = defects
     }
+
+    func covers(_ pfn: PFN) -> Bool { table.covers(pfn) }
+    func rawEntry(_ pfn: PFN) -> RMPEntryRaw { table.rawEntry(pfn) }
+
+    /// SNP is on.
+    var isOn: Bool { snp.isOn }
 
     /// All instructions so far.
     public var counts: RMPCounts { totals.withLock { $0 } }
@@ -81,9 +88,9 @@ public final class HostRMP: Sendable {
     /// Adds a batch's counts to the totals.
     func record(_ counts: RMPCounts) { totals.withLock { $0 += counts } }
 
-    /// What the RMP says of a frame, or nil if the RMP does not cover it.
+    /// What the RMP says of a frame, or nil if the RMP does not cover it, or is not used as SNP is off.
     public func lookup(_ pfn: PFN) -> RMPLookup? {
-        guard let read = try? table.rmpRead(pfn.address) else { return nil }
+        guard snp.isOn, let read = try? table.rmpRead(pfn.address) else { return nil }
         return RMPLookup(
             assigned: read.assigned, pageSize: read.pageSize, immutable: read.immutable, asid: read.asid,
             gfn: read.gpa.frame, regionHasAssignedPages: read.regionHasAssignedPages)

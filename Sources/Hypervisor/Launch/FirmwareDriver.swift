@@ -8,28 +8,32 @@ internal import Scheduling
 public enum FirmwareError: Error, Hashable, Sendable {
     /// Firmware returned this status.
     case status(FirmwareStatus)
-    /// Firmware does not answer. The driver sends nothing any more.
+    /// Firmware did not answer in time. The driver sends nothing any more.
+    case timedOut
+    /// Firmware once did not answer in time, and nothing was sent.
     case dead
     /// The driver has no memory for a command or page.
     case noMemory
     /// A page could not be given to firmware or taken back.
     case pageState(RMPStatus)
+    /// Firmware did not give a page back.
+    case notReclaimed(FirmwareStatus)
 }
 
 /// Sends commands.
 ///
 /// - Spec: patches 20 to 25 of the series; Linux: `sev_do_cmd()`, `snp_alloc_firmware_page()`, `snp_reclaim_pages()`
-/// - Deviates: only SNP commands; the legacy commands' bounce buffers belong to a later part
 public final class FirmwareDriver: @unchecked Sendable {
     /// How long the driver waits for an answer, in nanoseconds: 100 seconds, as Linux does.
     public static let defaultTimeout: UInt64 = 100_000_000_000
 
-    private let machine: Machine
-    private let allocator: HostPageAllocator
-    private let rmp: HostRMP
-    private let leaked: LeakedPages
-    private let directMap: DirectMap
-    private let defects: KnownDefects
+    let machine: Machine
+    let allocator: HostPageAllocator
+    let rmp: HostRMP
+    let leaked: LeakedPages
+    let directMap: DirectMap
+    let snp: SNPSwitch
+    let defects: KnownDefects
     private let lock = Lock(.mailbox)
     private var isDead = false
     private var timeout: UInt64 = defaultTimeout
@@ -39,8 +43,9 @@ public final class FirmwareDriver: @unchecked Sendable {
 
     init(
         machine: Machine, allocator: HostPageAllocator, rmp: HostRMP, leaked: LeakedPages, directMap: DirectMap,
-        defects: KnownDefects
+        snp: SNPSwitch, defects: KnownDefects
     ) throws(Errno) {
+        self.snp = snp
         self.defects = defects
         guard let commandPage = allocator.allocate(order: 0)?.pfn else { throw .noMemory }
         self.commandPage = commandPage
@@ -55,34 +60,73 @@ public final class FirmwareDriver: @unchecked Sendable {
     ///
     /// Firmware that does not answer in time is dead: this command and all later ones fail until `reset`.
     ///
-    /// - Throws: `.dead`, `.noMemory`, `.status` (anything but success)
+    /// - Throws: `.dead`, `.noMemory`, `.timedOut`, `.status` (anything but success)
     public func send(_ command: FirmwareCommand, _ buffer: [UInt8] = []) throws(FirmwareError) {
-        let isFilledEarly = defects.has(.commandBufferShared) && !buffer.isEmpty
+        let status = try transact(command, buffer).status
+        guard status == .success else { throw .status(status) }
+    }
+
+    /// Sends a command and returns its status, whatever it is, and the buffer as firmware left it.
+    ///
+    /// - Parameter page: holds the buffer already, and is firmware's; nil for the driver's own page, which is filled
+    /// - Throws: `.dead`, `.noMemory`, `.timedOut`
+    func transact(
+        _ command: FirmwareCommand, _ buffer: [UInt8], in page: PFN? = nil
+    ) throws(FirmwareError) -> (status: FirmwareStatus, buffer: [UInt8]) {
+        let isFilledEarly = defects.has(.commandBufferShared) && !buffer.isEmpty && page == nil
         if isFilledEarly { try? access.store(buffer, at: commandPage.address) }
         return try lock.withLock { () throws(FirmwareError) in
             guard !isDead else { throw .dead }
-            var address = SPA(0)
-            if !buffer.isEmpty {
-                address = commandPage.address
-                if !isFilledEarly { do { try access.store(buffer, at: address) } catch { throw .noMemory } }
+            let place = (page ?? commandPage).address
+            if page == nil, !buffer.isEmpty, !isFilledEarly {
+                do { try access.store(buffer, at: place) } catch { throw .noMemory }
             }
-            sentCommands += 1
-            machine.mailbox.writeAddress(address)
-            machine.mailbox.writeCommand(UInt32(command.rawValue) << 16 | 1)
+            ring(command, buffer.isEmpty ? SPA(0) : place)
             var response = machine.mailbox.readResponse()
             if response >> 31 == 0 {
                 response = machine.mailbox.waitForResponse(until: HostClock.now.advanced(byNanoseconds: timeout))
             }
             guard response >> 31 == 1 else {
                 isDead = true
-                throw .dead
+                throw .timedOut
             }
             let status = decode(UInt16(truncatingIfNeeded: response))
-            guard status == .success else {
-                if defects.has(.commandStaysActive) { isDead = true }
-                throw .status(status)
-            }
+            if status != .success, defects.has(.commandStaysActive) { isDead = true }
+            // SNP commands do not write to their buffers.
+            guard command.rawValue < FirmwareCommand.snpInit.rawValue, !buffer.isEmpty else { return (status, buffer) }
+            return (status, (try? access.bytes(place, count: buffer.count)) ?? buffer)
         }
+    }
+
+    private func ring(_ command: FirmwareCommand, _ buffer: SPA) {
+        sentCommands += 1
+        machine.mailbox.writeAddress(buffer)
+        machine.mailbox.writeCommand(UInt32(command.rawValue) << 16 | 1)
+    }
+
+    /// How often a panic looks for an answer before it gives up.
+    static let panicPollLimit = 100_000
+
+    /// Sends a command in a panic: takes no lock, since its holder may have stopped for ever, and does not sleep.
+    ///
+    /// - Spec: Linux: the panic path of `sev_wait_cmd_ioc()`
+    /// - Throws: `.dead`, `.timedOut` (an earlier command is under way, or this one is not answered), `.status`
+    func sendInPanic(_ command: FirmwareCommand, _ buffer: [UInt8] = []) throws(FirmwareError) {
+        guard !isDead else { throw .dead }
+        _ = try pollResponse()
+        machine.memory.store(buffer, at: commandPage.address)
+        ring(command, buffer.isEmpty ? SPA(0) : commandPage.address)
+        let status = decode(UInt16(truncatingIfNeeded: try pollResponse()))
+        guard status == .success else { throw .status(status) }
+    }
+
+    private func pollResponse() throws(FirmwareError) -> UInt32 {
+        for _ in 0..<Self.panicPollLimit {
+            let response = machine.mailbox.readResponse()
+            if response >> 31 == 1 { return response }
+        }
+        isDead = true
+        throw .timedOut
     }
 
     /// Firmware has not failed to answer in time.
@@ -119,76 +163,5 @@ public final class FirmwareDriver: @unchecked Sendable {
     /// - Throws: as `send(_:_:)`
     public func send<Buffer: CommandBuffer>(_ buffer: Buffer) throws(FirmwareError) {
         try send(Buffer.command, buffer.encoded)
-    }
-
-    private var access: HostAccess { HostAccess(machine: machine, directMap: directMap) }
-
-    // MARK: Pages in firmware's hands
-
-    /// Takes a cleared page and gives it to firmware. Never a 2 MiB aligned one: such a page in use makes hardware see
-    /// false RMP violations in the mappings around it.
-    ///
-    /// - Throws: `.noMemory`, `.pageState`
-    public func allocatePage() throws(FirmwareError) -> PFN {
-        guard let pfn = allocateUnalignedFrame() else { throw .noMemory }
-        defer { releaseClaim(pfn) }
-        do {
-            try rmp.makeFirmware(pfn)
-            return pfn
-        } catch {
-            if !defects.has(.refusedPageLost) { giveBack(pfn) }
-            throw .pageState(error)
-        }
-    }
-
-    /// Takes a cleared frame that is not 2 MiB aligned. The direct map keeps it small until `releaseClaim`.
-    func allocateUnalignedFrame() -> PFN? {
-        guard var block = allocator.allocate(order: 0) else { return nil }
-        if block.pfn.isAligned(to: .size2M), !defects.has(.alignedFirmwarePages) {
-            let aligned = block
-            let second = allocator.allocate(order: 0)
-            allocator.free(aligned.pfn, order: 0)
-            guard let second else { return nil }
-            block = second
-        }
-        guard (try? directMap.claimSmallPages(around: block.pfn)) != nil else {
-            allocator.free(block.pfn, order: 0)
-            return nil
-        }
-        guard (try? access.clear(block.pfn)) != nil else {
-            releaseClaim(block.pfn)
-            allocator.free(block.pfn, order: 0)
-            return nil
-        }
-        return block.pfn
-    }
-
-    /// The caller of `allocateUnalignedFrame` has made its RMP entry, or has failed to.
-    func releaseClaim(_ pfn: PFN) { _ = directMap.release(around: pfn, rmp) }
-
-    /// Takes a page back from firmware and frees it: PAGE_RECLAIM, then RMPUPDATE. What does not come back is leaked.
-    ///
-    /// - Throws: the first refusal, after leaking the page
-    public func freePage(_ pfn: PFN) throws(FirmwareError) {
-        do throws(FirmwareError) { try reclaimPage(pfn) } catch {
-            leaked.leak(pfn..<(pfn + 1), reason: "PAGE_RECLAIM or RMPUPDATE of a firmware page: \(error)")
-            throw error
-        }
-        giveBack(pfn)
-    }
-
-    /// Takes a page back from firmware; it is the host's afterwards.
-    ///
-    /// - Throws: `.status` (PAGE_RECLAIM), `.pageState` (RMPUPDATE)
-    func reclaimPage(_ pfn: PFN, _ size: PageSize = .size4K) throws(FirmwareError) {
-        try send(PageReclaimBuffer(page: pfn.address, size: size))
-        var counts = RMPCounts()
-        defer { rmp.record(counts) }
-        do throws(RMPStatus) { try rmp.makeShared(pfn, size, counts: &counts) } catch { throw .pageState(error) }
-    }
-
-    func giveBack(_ pfn: PFN) {
-        _ = directMap.restore(around: pfn, rmp)
-        allocator.free(pfn, order: 0)
     }
 }

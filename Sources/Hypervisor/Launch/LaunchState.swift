@@ -10,6 +10,8 @@ struct LaunchState {
     var asidIsLost = false
     /// SEV_FEATURES of every VMSA, the SNP bit included.
     var vmsaFeatures: UInt64 = 0
+    /// The guest's policy, from LAUNCH_START on.
+    var policy: GuestPolicy = []
     /// The guest context page, from LAUNCH_START on.
     var context: PFN?
     /// Frames that LAUNCH_UPDATE has measured and that were not made shared or freed since (private means launched).
@@ -34,13 +36,15 @@ public struct SEVCommandError: Error, Hashable, Sendable, CustomStringConvertibl
     /// The errno, and the firmware's status in brackets.
     public var description: String { firmware.map { "\(errno) (firmware: \($0))" } ?? errno.description }
 
-    /// What a failed firmware call becomes: EIO with the status, EBUSY for dead firmware, ENOMEM, EIO for a page.
+    /// What a failed firmware call becomes: EIO with the status, ETIMEDOUT and then EBUSY for firmware that
+    /// does not answer, ENOMEM, EIO for a page.
     init(_ error: FirmwareError) {
         switch error {
         case .status(let status): self.init(.ioError, status)
         case .dead: self.init(Errno.busy)
         case .noMemory: self.init(Errno.noMemory)
-        case .pageState: self.init(Errno.ioError)
+        case .timedOut: self.init(Errno.timedOut)
+        case .pageState, .notReclaimed: self.init(Errno.ioError)
         }
     }
 }

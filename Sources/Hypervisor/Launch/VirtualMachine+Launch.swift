@@ -8,14 +8,17 @@ extension VirtualMachine {
     /// KVM_SEV_INIT2: gives the machine an ASID.
     ///
     /// - Parameter vmsaFeatures: SEV_FEATURES without the SNP bit, which is added
-    /// - Throws: in check order: EIO (dead), ENOTTY (not an SNP machine), EINVAL (virtual CPUs exist, flags, the SNP
-    ///   bit passed, GHCB version not 0 or 2, already done), EBUSY (no ASID)
-    /// - Deviates: SEV_FEATURES bits that no processor has are not refused
+    /// - Throws: in check order: EIO (dead), ENOTTY (not an SNP machine), EINVAL (virtual CPUs exist, flags, the SNP bit
+    ///   passed, SEV_FEATURES that the host's parameters do not allow, GHCB version not 0 or 2, already done), EBUSY (no
+    ///   ASID)
     public func sevInit2(vmsaFeatures: UInt64 = 0, ghcbVersion: UInt16 = 0, flags: UInt32 = 0) throws(SEVCommandError) {
         try checkAliveForSEV()
         guard kind == .snp else { throw SEVCommandError(.notSupportedCall) }
         try slotsLock.withLock { () throws(SEVCommandError) in
             guard virtualCPUs.isEmpty, flags == 0, vmsaFeatures & 1 == 0 else {
+                throw SEVCommandError(.invalidArgument)
+            }
+            guard SEVFeatures(rawValue: vmsaFeatures).isSubset(of: host.parameters.vmsaFeatures) else {
                 throw SEVCommandError(.invalidArgument)
             }
             guard ghcbVersion == 0 || ghcbVersion == 2 else { throw SEVCommandError(.invalidArgument) }
@@ -80,6 +83,7 @@ extension VirtualMachine {
                 throw SEVCommandError(error)
             }
             launch.context = context
+            launch.policy = policy
         }
     }
 

@@ -20,6 +20,8 @@ public struct CoreRegisters: Hashable, Sendable {
     public var rmpEnd: UInt64 = 0
     /// WBINVD has run since firmware last asked for it.
     public var writtenBack: Bool = false
+    /// The core executes code. One that does not has its registers all the same, and nobody writes them.
+    public var isOnline: Bool = true
 
     /// Bits of SYSCFG.
     public enum SYSCFG {
@@ -62,7 +64,12 @@ public final class Cores: Sendable {
     /// The registers of each core.
     public var all: [CoreRegisters] { registers.withLock { $0 } }
 
-    /// Changes the registers of each core, as code that runs on all of them does.
+    /// Changes the registers of each core that is online, as code that runs on all of them does.
+    public func updateOnline(_ change: (inout CoreRegisters) -> Void) {
+        registers.withLock { for index in $0.indices where $0[index].isOnline { change(&$0[index]) } }
+    }
+
+    /// Changes the registers of each core, as BIOS and firmware can.
     public func updateAll(_ change: (inout CoreRegisters) -> Void) {
         registers.withLock { for index in $0.indices { change(&$0[index]) } }
     }
@@ -72,8 +79,8 @@ public final class Cores: Sendable {
         registers.withLock { change(&$0[index]) }
     }
 
-    /// WBINVD on every core.
-    public func writeBackAndInvalidate() { updateAll { $0.writtenBack = true } }
+    /// WBINVD on every core that is online.
+    public func writeBackAndInvalidate() { updateOnline { $0.writtenBack = true } }
 
     /// Whether RMP checks are on: SYSCFG.SNP_EN on every core.
     public var snpEnabled: Bool {

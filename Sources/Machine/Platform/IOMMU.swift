@@ -3,6 +3,7 @@
 // Device tables and address translation are left out: a device names frames.
 
 public import SNPArchitecture
+internal import Scheduling
 internal import Synchronization
 
 /// The machine's IOMMUs, as one.
@@ -12,8 +13,20 @@ public final class IOMMU: Sendable {
         var snpIsEnabled = false
     }
     private let state: Mutex<State>
+    /// What the kernel finds.
+    public let kind: IOMMUKind
 
-    init(buffers: [Range<PFN>]) { state = Mutex(State(buffers: buffers)) }
+    init(_ kind: IOMMUKind, buffers: [Range<PFN>]) {
+        self.kind = kind
+        state = Mutex(State(buffers: buffers))
+    }
+
+    func checkpoint() -> Checkpoint {
+        let saved = state.withLock { $0 }
+        var checkpoint = Checkpoint()
+        checkpoint.add { [self] in state.withLock { $0 = saved } }
+        return checkpoint
+    }
 
     /// The pages of event logs, completion-wait buffers and PPR logs, as the registers name them.
     public var buffers: [Range<PFN>] {

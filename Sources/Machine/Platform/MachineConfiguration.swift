@@ -55,6 +55,12 @@ public struct MachineConfiguration: Sendable {
     public var asidCount: UInt32
     /// Pages of the IOMMUs' event logs, completion-wait buffers and PPR logs, which firmware takes while SNP is on.
     public var iommuBuffers: [Range<PFN>]
+    /// What BIOS keeps from the kernel besides the RMP: the rows of its memory map that are no usable DRAM.
+    public var reservedMemory: [MemoryMapEntry]
+    /// What CPUID tells of memory encryption.
+    public var features: MemoryEncryptionFeatures
+    /// The IOMMUs, as the kernel finds them.
+    public var iommuKind: IOMMUKind
     /// Seeds the machine's keys and identifiers: equal seeds give equal runs.
     public var seed: UInt64
 
@@ -75,6 +81,9 @@ public struct MachineConfiguration: Sendable {
         self.asidCount = asidCount
         self.seed = seed
         iommuBuffers = []
+        reservedMemory = []
+        features = MemoryEncryptionFeatures(of: product)
+        iommuKind = .checksRMP
         rmpCoveredByteCount = nil
     }
 }

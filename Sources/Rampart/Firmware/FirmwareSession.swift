@@ -127,9 +127,10 @@ public struct FirmwareRefusal: Error, Hashable, Sendable, CustomStringConvertibl
             let number = String(status.rawValue, radix: 16, uppercase: true)
             self.status = status
             reason = "is refused: \(status) (0x\(number.count < 2 ? "0" : "")\(number))."
-        case .dead: reason = "is not answered."
+        case .timedOut, .dead: reason = "is not answered."
         case .noMemory: reason = "needs more memory than the emulated host has. Give it a smaller file."
         case .pageState(let status): reason = "cannot be sent: \(status)."
+        case .notReclaimed(let status): reason = "has lost pages to firmware: \(status)."
         }
     }
 

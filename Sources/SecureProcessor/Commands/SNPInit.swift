@@ -114,8 +114,11 @@ extension Firmware {
     /// Makes pages HV-Fixed, except those of the RMP and those past it.
     private func fix(_ range: Range<PFN>) {
         let table = rmp.tableFrames
-        for pfn in range.clamped(to: PFN(0)..<PFN(rmp.coveredFrameCount)) where !table.contains(pfn) {
-            rmp.firmwareWrite(pfn, RMPEntry(immutable: true))
+        let covered = range.clamped(to: PFN(0)..<PFN(rmp.coveredFrameCount))
+        // The table of a large host has a million frames, and BIOS lists them: they are not walked.
+        let (before, after) = (PFN(0)..<table.lowerBound, table.upperBound..<PFN(.max))
+        for part in [covered.clamped(to: before), covered.clamped(to: after)] {
+            for pfn in part { rmp.firmwareWrite(pfn, RMPEntry(immutable: true)) }
         }
     }
 }

@@ -100,7 +100,7 @@ struct FirmwareFaultTests {
             let isLaunch = step.command != .snpDecommission && step.command != .snpPageReclaim
             // Some pages of a run are success; the machine is dead by then, as the page that failed cannot be taken back.
             let isPartial = step.command == .snpLaunchUpdate && step.call == 4
-            #expect(failure == (isLaunch ? SEVCommandError(isPartial ? .ioError : .busy) : nil))
+            #expect(failure == (isLaunch ? SEVCommandError(isPartial ? .ioError : .timedOut) : nil))
             #expect(HostClock.now == start.advanced(byNanoseconds: FirmwareDriver.defaultTimeout), "waited once")
             #expect(!host.firmware.isResponding && host.leaked.count > 0)
             #expect(host.checkInvariants(of: []) == [] && emulated.machine.rmp.findViolations() == [])
@@ -138,7 +138,7 @@ struct FirmwareFaultTests {
             #expect(try self.live(on: emulated) == nil)
             #expect(HostClock.now == start.advanced(byNanoseconds: 999) && host.leaked.count == 0)
             mailbox.injection.fail(.snpActivate, with: .late(nanoseconds: 1_001))
-            #expect(try self.live(on: emulated) == SEVCommandError(.busy))
+            #expect(try self.live(on: emulated) == SEVCommandError(.timedOut))
             #expect(HostClock.now == start.advanced(byNanoseconds: 1_999) && host.leaked.count == 1)
             #expect(mailbox.readResponse() >> 31 == 0)
             HostClock.sleep(nanoseconds: 2)
