@@ -1,5 +1,8 @@
 // The progress of a page state change through its buffer. Works on a copy: the guest may rewrite the buffer at any time, and
 // only the header's current entry and the entries' current pages go back to it.
+//
+// The entries are never changed: what is before the current entry is done. So a step costs what it looks at, and a copy of
+// the progress, which every exit to user space keeps, costs nothing.
 
 internal import SNPArchitecture
 
@@ -30,7 +33,7 @@ struct PageStateChangeRun: Hashable {
     /// The header, as far as it has come.
     private(set) var header: PageStateChangeHeader
     /// The entries up to the last that counts.
-    private(set) var entries: [PageStateChangeEntry]
+    let entries: [PageStateChangeEntry]
     /// Reserved bits and operations without meaning are refused.
     private let isStrict: Bool
 
@@ -97,10 +100,21 @@ struct PageStateChangeRun: Hashable {
         return batch
     }
 
-    /// User space has converted the pages of some entries.
-    mutating func complete(_ done: Range<Int>) {
-        for index in done { entries[index].currentPage = UInt16(entries[index].size.pageCount) }
-        header.currentEntry = UInt16(done.upperBound)
+    /// The pages of some entries are converted, or need not be.
+    mutating func complete(_ done: Range<Int>) { header.currentEntry = UInt16(done.upperBound) }
+
+    /// Entries as the guest finds them once their pages are done.
+    func doneBytes(_ done: Range<Int>) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(done.count * PageStateChangeBuffer.quadwordByteCount)
+        for index in done {
+            var entry = entries[index]
+            entry.currentPage = UInt16(entry.size.pageCount)
+            for shift in stride(from: 0, to: 64, by: 8) as StrideTo<UInt64> {
+                bytes.append(UInt8(truncatingIfNeeded: entry.rawValue >> shift))
+            }
+        }
+        return bytes
     }
 }
 

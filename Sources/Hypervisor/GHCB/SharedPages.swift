@@ -21,8 +21,11 @@ struct MappedPage {
     }
 
     /// Stores a quadword.
+    ///
+    /// - Precondition: the offset is one of the page's quadwords
     func store(_ value: UInt64, at pageOffset: Int) {
-        store((0..<8).map { UInt8(truncatingIfNeeded: value >> UInt64(8 * $0)) }, at: pageOffset)
+        precondition(pageOffset & 7 == 0 && 0..<4096 ~= pageOffset, "outside the mapped page")
+        try? memory.write(value, at: offset + UInt64(pageOffset))
     }
 }
 

@@ -65,15 +65,15 @@ extension VirtualMachine {
         }
     }
 
-    /// Stores the entries that have changed, then the header's current entry.
+    /// Stores the entries that were passed, then the header's current entry. Those that were done already are stored as they
+    /// were read.
     private func store(
         _ run: PageStateChangeRun, since before: PageStateChangeRun, _ area: ScratchArea, _ session: GHCBSession
     ) {
-        for index in run.entries.indices where run.entries[index] != before.entries[index] {
-            let offset = (index + 1) * PageStateChangeBuffer.quadwordByteCount
-            session.store(bytes(run.entries[index].rawValue, 8), at: offset, in: area, of: self)
-        }
         guard run.header != before.header else { return }
+        let passed = Int(before.header.currentEntry)..<Int(run.header.currentEntry)
+        let offset = (passed.lowerBound + 1) * PageStateChangeBuffer.quadwordByteCount
+        session.store(run.doneBytes(passed), at: offset, in: area, of: self)
         session.store(bytes(UInt64(run.header.currentEntry), 2), at: 0, in: area, of: self)
     }
 

@@ -87,14 +87,28 @@ public final class UserMemory: @unchecked Sendable {
     /// - Throws: EFAULT (past the end, or the RMP refuses the write), ENOMEM
     public func write(_ bytes: [UInt8], at offset: UInt64) throws(Errno) {
         try forEachPiece(offset, bytes.count) { pfn, pageOffset, done, count throws(Errno) in
-            try host.write(Array(bytes[done..<done + count]), at: pfn.address + UInt64(pageOffset))
+            try host.write(bytes[done..<done + count], at: pfn.address + UInt64(pageOffset))
         }
+    }
+
+    /// Stores a quadword, as a store of the VMM does.
+    ///
+    /// - Precondition: the offset is a multiple of 8
+    /// - Throws: as the store of bytes
+    func write(_ value: UInt64, at offset: UInt64) throws(Errno) {
+        precondition(offset & 7 == 0, "a quadword")
+        let pfn = try frame(at: offset >> 12)
+        do { try host.access.store(value, at: pfn.address + (offset & 0xfff)) } catch { throw .badAddress }
     }
 
     /// Copies bytes out, as a load of the VMM does.
     ///
     /// - Throws: EFAULT (past the end), ENOMEM
     public func read(at offset: UInt64, count: Int) throws(Errno) -> [UInt8] {
+        // Most reads lie in one page, which needs no second array.
+        if count > 0, offset & 0xfff + UInt64(count) <= 4096, offset <= pageCount << 12, UInt64(count) <= pageCount << 12 - offset {
+            return try host.read(try frame(at: offset >> 12).address + (offset & 0xfff), count: count)
+        }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(count)
         try forEachPiece(offset, count) { pfn, pageOffset, _, count throws(Errno) in

@@ -40,6 +40,12 @@ public struct HostAccess: Sendable {
     ///
     /// - Throws: as `check`, for the first page that faults
     public func bytes(_ spa: SPA, count: Int) throws(HostPageFault) -> [UInt8] {
+        if count > 0, spa.pageOffset + count <= 4096 {
+            schedulePoint(.hostAccess)
+            try check(spa, .read)
+            guard memory.contains(spa, count: UInt64(count)) else { return [UInt8](repeating: 0xff, count: count) }
+            return memory.bytes(spa, count: count)
+        }
         var result: [UInt8] = []
         result.reserveCapacity(count)
         while result.count < count {
@@ -70,6 +76,18 @@ public struct HostAccess: Sendable {
             }
             done += piece
         }
+    }
+
+    /// Stores a little-endian quadword.
+    ///
+    /// - Precondition: the address is a multiple of 8
+    /// - Throws: as `check`
+    public func store(_ value: UInt64, at spa: SPA) throws(HostPageFault) {
+        schedulePoint(.hostAccess)
+        try check(spa, .write)
+        guard memory.contains(spa, count: 8) else { return }
+        memory.store(value, at: spa)
+        rmp.audit.completedWrite(by: "the host", spa.frame, rmp.effectiveEntry(spa.frame))
     }
 
     /// Stores a whole array.

@@ -93,6 +93,13 @@ extension PhysicalMemory {
         unsafe bytes.withUnsafeBytes { unsafe write(spa, from: $0, key: key) }
     }
 
+    /// Stores a little-endian quadword as an access under `key` does.
+    public func store(_ value: UInt64, at spa: SPA, key: KeyID = .plain) {
+        guard self.key(of: spa.frame) != key else { return storeQuadword(value, at: spa) }
+        var bytes = value.littleEndian
+        unsafe withUnsafeBytes(of: &bytes) { unsafe write(spa, from: $0, key: key) }
+    }
+
     /// What a frame stored under one key looks like under another: decrypted from the ciphertext in DRAM.
     private func seen(_ pfn: PFN, stored: KeyID, under key: KeyID) -> [UInt8] {
         var page = unsafe [UInt8](UnsafeRawBufferPointer(start: pointer(pfn.address), count: 4096))
