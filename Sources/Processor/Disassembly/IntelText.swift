@@ -95,6 +95,7 @@ struct IntelText {
         case .debug(let number): return "dr\(number)"
         case .vector(let number): return "xmm\(number)"
         case .mmx(let number): return "mm\(number & 7)"
+        case .stack(let number): return number == 0 ? "st" : "st(\(number & 7))"
         }
     }
 
