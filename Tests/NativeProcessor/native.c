@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+// What FXSAVE64 and FXRSTOR64 move.
+uint8_t native_x87[512] __attribute__((aligned(64)));
 static uint8_t *code_page;
 static sigjmp_buf recovery;
 
@@ -20,6 +22,7 @@ __asm__(
     "native_enter:\n"
     "  push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15\n"
     "  push %rdi; push %rsi\n"
+    "  fxrstor64 native_x87(%rip)\n"
     "  ldmxcsr 136(%rdi)\n"
     "  movdqu 144(%rdi), %xmm0;  movdqu 160(%rdi), %xmm1;  movdqu 176(%rdi), %xmm2;  movdqu 192(%rdi), %xmm3\n"
     "  movdqu 208(%rdi), %xmm4;  movdqu 224(%rdi), %xmm5;  movdqu 240(%rdi), %xmm6;  movdqu 256(%rdi), %xmm7\n"
@@ -41,7 +44,8 @@ __asm__(
     "  movdqu %xmm4, 208(%rdi);  movdqu %xmm5, 224(%rdi);  movdqu %xmm6, 240(%rdi);  movdqu %xmm7, 256(%rdi)\n"
     "  movdqu %xmm8, 272(%rdi);  movdqu %xmm9, 288(%rdi);  movdqu %xmm10, 304(%rdi); movdqu %xmm11, 320(%rdi)\n"
     "  movdqu %xmm12, 336(%rdi); movdqu %xmm13, 352(%rdi); movdqu %xmm14, 368(%rdi); movdqu %xmm15, 384(%rdi)\n"
-    "  cld\n"
+    "  fxsave64 native_x87(%rip)\n"
+    "  fninit; cld\n"
     "  pop %rsi; pop %rdi; pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx\n"
     "  ret\n");
 
@@ -73,12 +77,17 @@ int native_run(const uint8_t *code, int count, struct native_state *state) {
     static const int signals[4] = {SIGILL, SIGFPE, SIGSEGV, SIGBUS};
     for (int i = 0; i < 4; i++) sigaction(signals[i], &action, &old[i]);
     volatile int done = 0;
+    memset(native_x87, 0, sizeof native_x87);
+    memcpy(native_x87, state->x87, sizeof state->x87);
+    memcpy(native_x87 + 24, &state->mxcsr, 4);
     if (!sigsetjmp(recovery, 1)) {
         native_enter(state, code_page);
         done = 1;
+        memcpy(state->x87, native_x87, sizeof state->x87);
+        memcpy(&state->mxcsr, native_x87 + 24, 4);
     }
     uint32_t usual = 0x1f80;
-    __asm__ volatile("ldmxcsr %0; cld" : : "m"(usual));
+    __asm__ volatile("fninit; ldmxcsr %0; cld" : : "m"(usual));
     for (int i = 0; i < 4; i++) sigaction(signals[i], &old[i], 0);
     return done;
 }

@@ -15,7 +15,10 @@ struct CompiledVariant: CustomStringConvertible, Sendable {
         #else
             let found: [String] = []
         #endif
-        let options = [["-O0"], ["-O2"], ["-O3"], ["-O3", "-march=x86-64-v2"]]
+        let options = [
+            ["-O0"], ["-O2"], ["-O3"], ["-O3", "-march=x86-64-v2"],
+            ["-O2", "-march=x86-64-v2", "-mbmi", "-mbmi2", "-mlzcnt", "-mmovbe"],
+        ]
         return found.flatMap { compiler in options.map { Self(compiler: compiler, options: $0) } }
     }()
 

@@ -11,7 +11,7 @@ struct EncodedForm: CustomStringConvertible, Sendable {
     var description: String { "\(form.mnemonic), line \(form.line)" }
 
     /// All forms, with the opcode of each.
-    static let all: [EncodedForm] = (0..<1024).flatMap { slot in
+    static let all: [EncodedForm] = (0..<7 * 256).flatMap { slot in
         (Int(firstForms[slot])..<Int(firstForms[slot + 1])).map {
             EncodedForm(index: $0, map: slot >> 8, opcode: UInt8(slot & 0xff))
         }
@@ -30,10 +30,10 @@ struct EncodedForm: CustomStringConvertible, Sendable {
         .movdr, .rdmsr, .wrmsr, .rdtsc, .rdtscp, .rdpmc, .cpuid, .invd, .wbinvd, .syscall, .sysret, .sysenter, .sysexit,
         .swapgs, .monitor, .mwait, .monitorx, .mwaitx, .vmmcall, .vmgexit, .pvalidate, .rmpadjust, .rmpquery,
         .rmpupdate,
-        .psmash, .invlpgb, .tlbsync, .xgetbv, .xsetbv, .clac, .stac, .rsm, .ud0, .ud1, .ud2, .rdrand, .rdseed, .fxsave,
-        .fxrstor, .xsave, .xrstor, .xsaveopt, .xsavec, .xsaves, .xrstors, .ldmxcsr, .stmxcsr, .rdfsbase, .rdgsbase,
-        .wrfsbase,
-        .wrgsbase, .fwait, .std, .rcpps, .rcpss, .rsqrtps, .rsqrtss, .clflush,
+        .psmash, .invlpgb, .tlbsync, .xgetbv, .xsetbv, .clac, .stac, .rsm, .ud0, .ud1, .ud2, .rdrand, .rdseed,
+        .xsaveopt, .xsaves, .xrstors, .ldmxcsr, .stmxcsr, .rdfsbase, .rdgsbase,
+        .wrfsbase, .rdpid,
+        .wrgsbase, .std, .rcpps, .rcpss, .rsqrtps, .rsqrtss, .clflush, .clflushopt, .clwb,
     ]
 
     /// Whether both processors can be asked.
@@ -72,7 +72,21 @@ struct EncodedForm: CustomStringConvertible, Sendable {
             // BSWAP and its kin must not name RSP.
             if opcode & 7 == 4 { rex |= 0x41 }
         }
-        if rex != 0 { bytes.append(rex) }
+        if map >= 4 {
+            // VEX.vvvv names any register but RSP.
+            var other = UInt8.random(in: 0...15, using: &random)
+            if other == 4 { other = 5 }
+            let prefix: UInt8 =
+                switch form.prefix {
+                case .operandSize: 1
+                case .f3: 2
+                case .f2: 3
+                default: 0
+                }
+            bytes = [0xc4, (~rex & 7) << 5 | UInt8(map - 3), (rex & 8) << 4 | (~other & 15) << 3 | prefix]
+        } else if rex != 0 {
+            bytes.append(rex)
+        }
         switch map {
         case 1: bytes.append(0x0f)
         case 2: bytes += [0x0f, 0x38]
@@ -102,8 +116,10 @@ struct EncodedForm: CustomStringConvertible, Sendable {
     }
 
     private func chooseModRM(_ memory: Bool, _ rex: inout UInt8, _ random: inout TestRandom) -> (UInt8, [UInt8])? {
-        for _ in 0..<200 {
-            var byte = UInt8.random(in: .min ... .max, using: &random)
+        let isX87 = map == 0 && 0xd8...0xdf ~= opcode
+        let first = UInt8.random(in: .min ... .max, using: &random)
+        for step in 0...255 as ClosedRange<UInt8> {
+            var byte = first &+ step
             var extra: UInt8 = 0
             if memory {
                 // [RBX + disp8]: RBX is set to reach the data.
@@ -117,9 +133,10 @@ struct EncodedForm: CustomStringConvertible, Sendable {
             let other = byte & 7 | extra << 3
             guard form.matches(byte) else { continue }
             // RSP stays out of it, as a register or as SPL. Without REX number 4 of a byte is AH.
-            if register == 4 || (!memory && other == 4) { continue }
+            if memory || !isX87, register == 4 || (!memory && other == 4) { continue }
             if high | extra != 0 { rex |= 0x40 | high | extra }
-            return (byte, memory ? [UInt8.random(in: 0...0x40, using: &random) & 0xf0] : [])
+            let alignment: UInt8 = [.xsave, .xsavec, .xrstor].contains(form.mnemonic) ? 0xc0 : 0xf0
+            return (byte, memory ? [UInt8.random(in: 0...0x40, using: &random) & alignment] : [])
         }
         return nil
     }

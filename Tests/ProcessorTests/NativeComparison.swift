@@ -24,6 +24,7 @@ struct ComparedState: Equatable {
     var general = [UInt64](repeating: 0, count: 16)
     var flags: UInt64 = 2
     var vectors = [[UInt64]](repeating: [0, 0], count: 16)
+    var x87 = ComparedX87()
     var data: [UInt8] = []
 }
 
@@ -40,7 +41,8 @@ final class NativeComparison {
     init?() throws {
         guard native_prepare(Self.dataAddress) != 0 else { return nil }
         guest = try GuestFixture()
-        guest.state.registers.cr4 |= 1 << 9
+        guest.state.registers.cr4 |= 1 << 9 | 1 << 18
+        guest.state.registers.xcr0 = 3
     }
 
     /// What the tests' own processor does; nil if it refuses.
@@ -56,6 +58,7 @@ final class NativeComparison {
                 unsafe raw.storeBytes(of: start.vectors[number][0], toByteOffset: 144 + number * 16, as: UInt64.self)
                 unsafe raw.storeBytes(of: start.vectors[number][1], toByteOffset: 152 + number * 16, as: UInt64.self)
             }
+            for (at, byte) in start.x87.image.enumerated() { unsafe raw[400 + at] = byte }
         }
         guard let memory = unsafe UnsafeMutableRawPointer(bitPattern: UInt(Self.dataAddress)) else { return nil }
         unsafe start.data.withUnsafeBytes {
@@ -71,6 +74,7 @@ final class NativeComparison {
                 end.vectors[number][0] = unsafe raw.load(fromByteOffset: 144 + number * 16, as: UInt64.self)
                 end.vectors[number][1] = unsafe raw.load(fromByteOffset: 152 + number * 16, as: UInt64.self)
             }
+            end.x87 = ComparedX87(image: (0..<160).map { unsafe raw[400 + $0] })
         }
         end.general[Self.stackRegister] = start.general[Self.stackRegister]
         end.data = unsafe [UInt8](UnsafeRawBufferPointer(start: memory, count: Self.dataCount))
@@ -91,6 +95,7 @@ final class NativeComparison {
             r.xmmRegisters[number * 2] = start.vectors[number][0]
             r.xmmRegisters[number * 2 + 1] = start.vectors[number][1]
         }
+        start.x87.load(&r)
         guest.state.registers = r
         guard try guest.run(code + [0xf4]).code == .halt else { return nil }
         r = guest.state.registers
@@ -102,6 +107,7 @@ final class NativeComparison {
         ]
         end.flags = r.rflags
         for number in 0..<16 { end.vectors[number] = [r.xmmRegisters[number * 2], r.xmmRegisters[number * 2 + 1]] }
+        end.x87 = ComparedX87(r)
         end.data = try guest.bytes(Self.dataAddress, Self.dataCount)
         return end
     }

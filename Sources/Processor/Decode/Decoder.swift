@@ -291,14 +291,9 @@ struct Decoder {
         return .memory
     }
 
-    private mutating func vectorOrMemory(_ width: Width) -> Operand {
-        guard (modRM ?? 0) < 0xc0 else { return .vector(modRMField) }
-        result.memory.width = width
-        return .memory
-    }
-
-    private mutating func mmxOrMemory(_ width: Width) -> Operand {
-        guard (modRM ?? 0) < 0xc0 else { return .mmx((modRM ?? 0) & 7) }
+    /// A vector or MMX register, or memory.
+    private mutating func orMemory(_ register: Operand, _ width: Width) -> Operand {
+        guard (modRM ?? 0) < 0xc0 else { return register }
         result.memory.width = width
         return .memory
     }
@@ -361,18 +356,18 @@ struct Decoder {
         case .ey: return registerOrMemory(wide)
         case .vx: return .vector(registerField)
         case .ux: return .vector(modRMField)
-        case .wx, .mx: return vectorOrMemory(.octo)
-        case .wq, .mq: return vectorOrMemory(.quad)
-        case .wd: return vectorOrMemory(.double)
-        case .ww: return vectorOrMemory(.word)
+        case .wx, .mx: return orMemory(.vector(modRMField), .octo)
+        case .wq, .mq: return orMemory(.vector(modRMField), .quad)
+        case .wd: return orMemory(.vector(modRMField), .double)
+        case .ww: return orMemory(.vector(modRMField), .word)
         case .st: return .stack(0)
         case .sti: return .stack((modRM ?? 0) & 7)
         case .ax: return general(0, .word)
         case .mw: return registerOrMemory(.word)
         case .pq: return .mmx((modRM ?? 0) >> 3 & 7)
         case .nq: return .mmx((modRM ?? 0) & 7)
-        case .qq: return mmxOrMemory(.quad)
-        case .qd: return mmxOrMemory(.double)
+        case .qq: return orMemory(.mmx((modRM ?? 0) & 7), .quad)
+        case .qd: return orMemory(.mmx((modRM ?? 0) & 7), .double)
         case .by: return general(vexRegister, wide)
         }
     }

@@ -78,6 +78,11 @@ extension X86Processor {
             }
             guard state.registers.cr0 & CR0.taskSwitched == 0 else { throw .exception(.deviceNotAvailable) }
             try storeMasked(i, core[data], core[data + 8], mask: core[mask], core[mask + 8], count: 16)
+        case .clzero:
+            var at = core.general(0) & ~63
+            if i.addressWidth == .word { at &= 0xffff } else if i.addressWidth == .double { at &= 0xffff_ffff }
+            try writeLinear(
+                linear(i.segmentOverride ?? .ds, at, 64, .write), [UInt8](repeating: 0, count: 64))
         case .rdpid: try write(0, of: i, UInt64(state.registers.tscAux))
         case .cmpxchg8b: try compareExchangePair(i)
         case .movbe, .movnti:

@@ -114,7 +114,7 @@ extension X86Processor {
         var image = try readLinear(address, 512)
         putX87(i, &image)
         putMXCSR(&image)
-        putVectors(&image)
+        if !isFastSave { putVectors(&image) }
         try writeLinear(address, image)
     }
 
@@ -125,13 +125,18 @@ extension X86Processor {
         guard Self.get(24, 4, image) >> 16 == 0 else { throw .exception(.protection()) }
         getX87(i, image)
         core[CoreLayout.mxcsr] = Self.get(24, 4, image)
-        getVectors(image)
+        if !isFastSave { getVectors(image) }
+    }
+
+    /// EFER.FFXSR lets kernels save vectors only where they want to.
+    private var isFastSave: Bool {
+        state.registers.efer & EFER.fastSave != 0 && cpl == 0 && codeMode == .bits64
     }
 
     // MARK: XSAVE and its kin, for x87 and SSE
 
     /// Components that are not in their initial state.
-    private var componentsInUse: UInt64 {
+    var componentsInUse: UInt64 {
         let isX87Initial =
             x87Control == 0x37f && x87Status == 0 && x87Tag == 0 && core[CoreLayout.x87Instruction] == 0
             && core[CoreLayout.x87Data] == 0 && x87Opcode == 0

@@ -14,6 +14,7 @@ extension X86Processor {
         case .lgs: try loadFar(i, .gs)
         case .lgdt, .lidt: try loadTable(i)
         case .sgdt, .sidt:
+            try requirePermissionForTables()
             let table = i.mnemonic == .sgdt ? state.registers.gdtr : state.registers.idtr
             let size = codeMode == .bits64 ? 8 : 4
             let address = try linear(of: i, .write, count: 2 + size)
@@ -21,8 +22,10 @@ extension X86Processor {
             try writeValue(address, UInt64(table.limit & 0xffff), 2)
             try writeValue(address &+ 2, table.base, size)
         case .lldt, .ltr: try loadSystemSegment(i)
-        case .sldt: try storeSelector(i, state.registers.ldtr.selector)
-        case .str: try storeSelector(i, state.registers.tr.selector)
+        case .sldt, .str:
+            try requirePermissionForTables()
+            let register = i.mnemonic == .sldt ? state.registers.ldtr : state.registers.tr
+            try storeSelector(i, register.selector)
         case .lar, .lsl, .verr, .verw: try inspect(i)
         case .arpl:
             let (a, b) = (try read(0, of: i), try read(1, of: i))
@@ -37,6 +40,11 @@ extension X86Processor {
             loadSegmentBases()
         default: try moveBase(i)
         }
+    }
+
+    /// UMIP keeps programs from reading where the system's tables are.
+    func requirePermissionForTables() throws(Interruption) {
+        if state.registers.cr4 & CR4.umip != 0, isProtected { try requireSupervisor() }
     }
 
     private func moveSegment(_ i: Instruction) throws(Interruption) {

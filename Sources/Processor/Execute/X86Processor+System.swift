@@ -9,6 +9,7 @@ extension X86Processor {
         case .movcr: try moveControl(i)
         case .movdr: try moveDebug(i)
         case .smsw:
+            try requirePermissionForTables()
             if case .register(var register) = i.operands[0] {
                 register.width = i.width
                 core[register] = state.registers.cr0
@@ -82,10 +83,13 @@ extension X86Processor {
         case .wrmsr: try writeRegister()
         case .xgetbv, .xsetbv:
             guard state.registers.cr4 & CR4.osxsave != 0 else { throw .exception(.undefined) }
-            guard core.general(1) & 0xffff_ffff == 0 else { throw .exception(.protection()) }
+            let number = core.general(1) & 0xffff_ffff
+            guard number == 0 || (number == 1 && i.mnemonic == .xgetbv) else { throw .exception(.protection()) }
             if i.mnemonic == .xgetbv {
-                core.setGeneral(0, state.registers.xcr0 & 0xffff_ffff)
-                core.setGeneral(2, state.registers.xcr0 >> 32)
+                // Number 1: which of the enabled components are in use.
+                let value = state.registers.xcr0 & (number == 0 ? ~0 : componentsInUse)
+                core.setGeneral(0, value & 0xffff_ffff)
+                core.setGeneral(2, value >> 32)
             } else {
                 try requireSupervisor()
                 let value = core.general(0) & 0xffff_ffff | core.general(2) << 32
@@ -178,7 +182,8 @@ extension X86Processor {
         }
     }
 
-    private static let cr4Writable: UInt64 = 0x0031_07ff
+    /// All up to OSXMMEXCPT, UMIP, FSGSBASE, OSXSAVE, SMEP and SMAP.
+    private static let cr4Writable: UInt64 = 0x0035_0fff
 
     private func setCR4(_ value: UInt64) throws(Interruption) {
         guard value & ~Self.cr4Writable == 0 else { throw .exception(.protection()) }
@@ -193,6 +198,16 @@ extension X86Processor {
 
     private func moveDebug(_ i: Instruction) throws(Interruption) {
         try requireSupervisor()
+        if state.registers.dr7 & DR7.generalDetect != 0 {
+            state.registers.dr7 &= ~DR7.generalDetect
+            state.registers.dr6 |= DR6.access
+            throw .exception(GuestException(vector: 1))
+        }
+        for operand in i.operands {
+            if case .debug(let number) = operand, number == 4 || number == 5, state.registers.cr4 & 8 != 0 {
+                throw .exception(.undefined)
+            }
+        }
         if case .debug(let number) = i.operands[1] {
             let value: UInt64
             switch number {

@@ -105,7 +105,8 @@ struct FloatingPointArithmetic {
         let (lowest, highest) = (format.exponents.lowerBound, format.exponents.upperBound)
         var result = cut(value.significand, to: format.precision, isNegative: negative)
         var exponent = value.exponent + (result.isLonger ? 1 : 0)
-        if exponent < lowest, masked.contains(.underflow) {
+        let isFarBelow = exponent + FloatingPointFormat.wrap < lowest
+        if exponent < lowest, masked.contains(.underflow) || isFarBelow {
             // Tiny after rounding: the denormalised value is rounded afresh.
             let shifted = value.significand.shiftedRightKeepingTrace(lowest - value.exponent)
             result = cut(shifted, to: format.precision, isNegative: negative)
@@ -119,7 +120,8 @@ struct FloatingPointArithmetic {
             exponent += FloatingPointFormat.wrap
         } else if exponent > highest {
             raised.insert(.overflow)
-            if masked.contains(.overflow) {
+            // What is too large even then becomes an infinity, masked or not.
+            if masked.contains(.overflow) || exponent - FloatingPointFormat.wrap > highest {
                 raised.insert(.precision)
                 return overflowed(negative, format)
             }
@@ -246,6 +248,7 @@ struct FloatingPointArithmetic {
         case (.infinity, _): return .infinity(isNegative: negative)
         case (.zero, _), (_, .infinity): return .zero(isNegative: negative)
         case (_, .zero):
+            raised.remove(.denormal)
             raised.insert(.zeroDivide)
             return .infinity(isNegative: negative)
         default: break

@@ -174,9 +174,13 @@ extension FloatingPointArithmetic {
         }
         let one = ExtendedFloat.one
         if a.magnitude == one {
+            raised.insert(.precision)
             return a.isNegative ? ExtendedFloat(isNegative: true, exponent: 16382, significand: 1 << 63) : one
         }
-        guard a.exponent < 16383 else { return a }
+        guard a.exponent < 16383 else {
+            raised.insert(.precision)
+            return a
+        }
         let x = WideFloat(a) * WideFloat(FloatingPointConstants.ln2)
         var (sum, term) = (x, x)
         var n = 1
@@ -208,6 +212,7 @@ extension FloatingPointArithmetic {
         case (.zero, .zero): return invalid()
         case (.zero, .infinity): return .infinity(isNegative: !y.isNegative)
         case (.zero, _):
+            raised.remove(.denormal)
             raised.insert(.zeroDivide)
             return .infinity(isNegative: !y.isNegative)
         case _ where x.isNegative: return invalid()
@@ -231,8 +236,10 @@ extension FloatingPointArithmetic {
         let logarithm =
             WideFloat(power) + Self.halfLogarithm(z).scaled(1) * WideFloat(FloatingPointConstants.log2e)
         if z.isZero, y.kind == .normal || y.kind == .denormal {
-            // A power of two: the product may be exact.
-            return multiply(y, Self.integer(Int64(power)))
+            // A power of two: the product may be exact, and counts as inexact nevertheless.
+            let product = multiply(y, Self.integer(Int64(power)))
+            raised.formUnion(product.kind == .denormal ? [.precision, .underflow] : .precision)
+            return product
         }
         return inexact(WideFloat(y) * logarithm)
     }

@@ -74,10 +74,10 @@ extension X86Processor {
         case .fld, .fild, .fbld, .fst, .fstp, .fist, .fistp, .fisttp, .fbstp, .fld1, .fldl2t, .fldl2e, .fldpi, .fldlg2,
             .fldln2, .fldz, .fxch, .fcmovb, .fcmove, .fcmovbe, .fcmovu, .fcmovnb, .fcmovne, .fcmovnbe, .fcmovnu:
             try x87Move(i)
-        case .ffree: freeX87(x87Register(i, 0))
-        case .ffreep:
+        case .ffree, .ffreep:
             freeX87(x87Register(i, 0))
-            popX87()
+            x87Status &= ~X87Status.c1
+            if i.mnemonic == .ffreep { popX87() }
         case .fincstp, .fdecstp:
             x87Top += i.mnemonic == .fincstp ? 1 : 7
             x87Status &= ~X87Status.c1
@@ -151,7 +151,9 @@ extension X86Processor {
 
     /// A denormal operand in memory has become a normal one; it still raises #D, unless a NaN is what counts.
     private func noteDenormal(_ isDenormal: Bool, _ other: ExtendedFloat, _ unit: inout FloatingPointArithmetic) {
-        if isDenormal, !other.isNaN, other.kind != .unsupported { unit.raised.insert(.denormal) }
+        if isDenormal, !other.isNaN, other.kind != .unsupported, !unit.raised.contains(.zeroDivide) {
+            unit.raised.insert(.denormal)
+        }
     }
 
     private func x87Arithmetic(_ i: Instruction) throws(Interruption) {
@@ -221,7 +223,6 @@ extension X86Processor {
             noteDenormal(other.isDenormal, x87Value(0), &unit)
             goesOn = note(unit)
         }
-        guard goesOn else { return }
         let (c3, c2, c0): (Bool, Bool, Bool) =
             switch order {
             case .greater: (false, false, false)
@@ -234,6 +235,8 @@ extension X86Processor {
         } else {
             setX87Conditions(c0: c0, c2: c2, c3: c3)
         }
+        // The result is there even if an exception is not masked; the operands stay then.
+        guard goesOn else { return }
         for _ in 0..<pops { popX87() }
     }
 

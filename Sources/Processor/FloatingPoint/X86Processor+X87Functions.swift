@@ -6,6 +6,8 @@ internal import SNPArchitecture
 extension X86Processor {
     func x87Function(_ i: Instruction) {
         let takesTwo = [.fscale, .fprem, .fprem1, .fpatan, .fyl2x, .fyl2xp1].contains(i.mnemonic)
+        // These say by C2 whether they have done their work, whatever comes.
+        if [.fsin, .fcos, .fsincos, .fptan, .fprem, .fprem1].contains(i.mnemonic) { x87Status &= ~X87Status.c2 }
         let pushes = [.fxtract, .fptan, .fsincos].contains(i.mnemonic)
         if isEmptyX87(0) || (takesTwo && isEmptyX87(1)) {
             guard x87StackFault() else { return }
@@ -34,6 +36,7 @@ extension X86Processor {
             unit.roundedUp = false
             guard note(unit) else { return }
             setX87Value(0, result.value)
+            guard !result.value.isNaN else { return }
             setX87Conditions(c0: result.quotient & 4 != 0, c2: result.isPartial, c3: result.quotient & 2 != 0)
             x87Status = x87Status & ~X87Status.c1 | (result.quotient & 1 != 0 ? X87Status.c1 : 0)
         case .fxtract:
@@ -85,6 +88,5 @@ extension X86Processor {
             setX87Value(0, tangent)
             pushX87(a.isNaN || a.kind == .infinity || a.kind == .unsupported ? tangent : .one)
         }
-        x87Status &= ~X87Status.c2
     }
 }

@@ -39,7 +39,6 @@ extension X86Processor {
             if x87StackFault() { setX87Value(0, .indefinite) }
             return
         }
-        x87Status &= ~X87Status.c1
         if holds { setX87Value(0, x87Value(source)) }
     }
 
@@ -51,8 +50,7 @@ extension X86Processor {
         if !i.hasMemory {
             let source = x87Register(i, 0)
             if isEmptyX87(source) {
-                // A full stack is noticed first.
-                guard isEmptyX87(7) else { return x87Push(.indefinite) }
+                // The empty register is noticed before a full stack.
                 if x87StackFault() { pushX87(.indefinite) }
                 return
             }
@@ -76,7 +74,8 @@ extension X86Processor {
             }
         }
         guard isEmptyX87(7) else { return x87Push(value) }
-        if note(unit) { pushX87(value) }
+        // A denormal operand is loaded even if #D is not masked.
+        if note(unit) || !unit.raised.contains(.invalid) { pushX87(value) }
     }
 
     private func x87Constant(_ i: Instruction) {

@@ -11,7 +11,11 @@ struct BlockMode: Hashable, Sendable {
     /// Vector instructions raise #UD or #NM.
     var forbidsVectors = false
 
-    init(_ code: CodeMode, checksSegments: Bool = false, forbidsVectors: Bool = false) {
+    /// Each instruction is a block: something is looked at between any two.
+    var isSingle = false
+
+    init(_ code: CodeMode, checksSegments: Bool = false, forbidsVectors: Bool = false, isSingle: Bool = false) {
+        self.isSingle = isSingle
         self.code = code
         self.checksSegments = checksSegments
         self.forbidsVectors = forbidsVectors
@@ -40,7 +44,7 @@ struct BlockBuilder {
     }
 
     var isEmpty: Bool { count == 0 }
-    var isFull: Bool { Int(count) >= Self.maximumCount }
+    var isFull: Bool { Int(count) >= (mode.isSingle ? 1 : Self.maximumCount) }
 
     /// Adds an instruction.
     mutating func add(_ instruction: Instruction) {
@@ -216,7 +220,7 @@ extension Instruction {
             .xsavec,
             .xsaveopt, .xsaves, .xrstor, .xrstors, .andn, .blsr, .blsmsk, .blsi, .bzhi, .bextr, .pdep, .pext, .mulx,
             .rorx,
-            .shlx, .shrx, .sarx, .adcx, .adox, .maskmovdqu, .rdpid:
+            .shlx, .shrx, .sarx, .adcx, .adox, .maskmovdqu, .rdpid, .clzero:
             return false
         default: return true
         }

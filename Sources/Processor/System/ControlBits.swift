@@ -21,6 +21,7 @@ enum EFER {
     static let longModeActive: UInt64 = 1 << 10
     static let noExecute: UInt64 = 1 << 11
     static let svme: UInt64 = 1 << 12
+    static let fastSave: UInt64 = 1 << 14
 }
 /// Bits of CR0.
 enum CR0 {
@@ -36,6 +37,7 @@ enum CR4 {
     static let physicalAddressExtension: UInt64 = 1 << 5
     static let globalPages: UInt64 = 1 << 7
     static let osfxsr: UInt64 = 1 << 9
+    static let umip: UInt64 = 1 << 11
     static let fsgsbase: UInt64 = 1 << 16
     static let osxsave: UInt64 = 1 << 18
     static let smep: UInt64 = 1 << 20

@@ -60,8 +60,8 @@ public struct ProcessorCounts: Hashable, Sendable {
 ///
 /// - Spec: APM1 to APM5; what an SNP guest may do, APM2 15.34 to 15.36
 /// - Deviates: one instruction takes one tick of the time-stamp counter; the pause filter is 3000
-///   without a threshold; A20 is always open; no hardware breakpoints, no single-step trap, no task switches, no VEX, XOP and
-///   EVEX instructions, no x87 arithmetic, no MMX
+///   without a threshold; A20 is always open; no task switches; of VEX instructions those with general registers only, no XOP
+///   and EVEX instructions
 @safe public final class X86Processor: GuestProcessor {
     /// The core's memory.
     let core: CoreMemory
@@ -198,7 +198,15 @@ public struct ProcessorCounts: Hashable, Sendable {
             forgetCode()
             unsafe continuation = nil
         }
-        let slice = isSingle ? 1 : Int64(min(state.budget, Self.sliceCount))
+        guard !watchesEachInstruction else {
+            unsafe continuation = nil
+            return try runWatched { () throws(Interruption) in try run(instructions: 1, isSingle: isSingle) }
+        }
+        try run(instructions: isSingle ? 1 : min(state.budget, Self.sliceCount), isSingle: isSingle)
+    }
+
+    private func run(instructions count: UInt64, isSingle: Bool) throws(Interruption) {
+        let slice = Int64(count)
         core[CoreLayout.budget] = UInt64(slice)
         if isSingle {
             unsafe continuation = nil

@@ -1,4 +1,4 @@
-// The CPUID table that a launch offers the firmware: a modest processor of the Genoa generation without AVX-512, and
+// The CPUID table that a launch offers the firmware: what the processor here implements of the Genoa generation, and
 // the topology of the guest. The page that carries it, and the rules that judge it, are the firmware's.
 
 /// The CPUID table of a guest.
@@ -11,7 +11,7 @@ public struct CPUIDLeaves: Sendable {
     /// - Parameters:
     ///   - signature: answered by functions 1 and 8000_0001
     ///   - vcpuCount: the number of virtual CPUs
-    /// - Deviates: AVX-512, memory encryption keys, performance counters and hypervisor leaves are not offered
+    /// - Deviates: AVX, AVX-512, FMA, SSE4A, memory encryption keys, performance counters and hypervisor leaves are not offered
     public init(signature: CPUSignature, vcpuCount: Int) {
         let count = UInt32(clamping: max(1, vcpuCount))
         // The width of an APIC ID: the least number of bits that counts every virtual CPU.
@@ -26,9 +26,9 @@ public struct CPUIDLeaves: Sendable {
                 eaxIn: 0x1, eax: signature.rawValue,
                 // Cache lines of 8 quadwords; threads in the package in 23:16; APIC ID 0.
                 ebx: 8 << 8 | min(count, 0xff) << 16,
-                // SSE3 PCLMULQDQ SSSE3 FMA CMPXCHG16B SSE4.1 SSE4.2 x2APIC MOVBE POPCNT AES XSAVE AVX F16C RDRAND
+                // SSE3 PCLMULQDQ SSSE3 CMPXCHG16B SSE4.1 SSE4.2 x2APIC MOVBE POPCNT AES XSAVE RDRAND
                 // and "runs under a hypervisor".
-                ecx: bits(0, 1, 9, 12, 13, 19, 20, 21, 22, 23, 25, 26, 28, 29, 30, 31),
+                ecx: bits(0, 1, 9, 13, 19, 20, 21, 22, 23, 25, 26, 30, 31),
                 // FPU to PGE but for 10, then MCA CMOV PAT PSE36 CLFLUSH MMX FXSR SSE SSE2 HTT.
                 edx: bits(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15, 16, 17, 19, 23, 24, 25, 26)
                     | (count > 1 ? bits(28) : 0)),
@@ -36,18 +36,17 @@ public struct CPUIDLeaves: Sendable {
             CPUIDFunction(eaxIn: 0x6, eax: bits(2)),
             CPUIDFunction(
                 eaxIn: 0x7,
-                // FSGSBASE BMI1 AVX2 SMEP BMI2 ERMS INVPCID RDSEED ADX SMAP CLFLUSHOPT CLWB SHA.
-                ebx: bits(0, 3, 5, 7, 8, 9, 10, 18, 19, 20, 23, 24, 29),
+                // FSGSBASE BMI1 SMEP BMI2 ERMS RDSEED ADX SMAP CLFLUSHOPT CLWB SHA.
+                ebx: bits(0, 3, 7, 8, 9, 18, 19, 20, 23, 24, 29),
                 // UMIP RDPID.
                 ecx: bits(2, 22)),
             // Topology: one thread in a core, then the cores of the package.
             CPUIDFunction(eaxIn: 0xb, ecxIn: 0, eax: 0, ebx: 1, ecx: 0x100),
             CPUIDFunction(eaxIn: 0xb, ecxIn: 1, eax: idWidth, ebx: min(count, 0xffff), ecx: 0x201),
-            // x87, SSE and AVX state; 0x240 bytes are in use while XCR0 is 1.
-            CPUIDFunction(eaxIn: 0xd, ecxIn: 0, xcr0In: 1, eax: 0x7, ebx: 0x240, ecx: 0x340),
+            // x87 and SSE state.
+            CPUIDFunction(eaxIn: 0xd, ecxIn: 0, xcr0In: 1, eax: 0x3, ebx: 0x240, ecx: 0x240),
             // XSAVEOPT XSAVEC XGETBV(1) XSAVES.
             CPUIDFunction(eaxIn: 0xd, ecxIn: 1, xcr0In: 1, eax: 0xf, ebx: 0x240),
-            CPUIDFunction(eaxIn: 0xd, ecxIn: 2, eax: 0x100, ebx: 0x240),
         ]
     }
 
@@ -56,8 +55,8 @@ public struct CPUIDLeaves: Sendable {
             CPUIDFunction(eaxIn: 0x8000_0000, eax: 0x8000_0021, ebx: vendor.0, ecx: vendor.1, edx: vendor.2),
             CPUIDFunction(
                 eaxIn: 0x8000_0001, eax: signature.rawValue,
-                // LAHF CMP_LEGACY CR8 ABM SSE4A MISALIGNSSE 3DNOWPREFETCH TOPOEXT.
-                ecx: bits(0, 4, 5, 6, 7, 8, 22) | (count > 1 ? bits(1) : 0),
+                // LAHF CMP_LEGACY CR8 ABM 3DNOWPREFETCH TOPOEXT.
+                ecx: bits(0, 4, 5, 8, 22) | (count > 1 ? bits(1) : 0),
                 // As function 1, and SYSCALL NX MMXEXT FFXSR 1G-pages RDTSCP LM.
                 edx: bits(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15, 16, 17, 20, 22, 23, 24, 25, 26, 27, 29)),
             brand(0x8000_0002, 0), brand(0x8000_0003, 16), brand(0x8000_0004, 32),
@@ -71,8 +70,8 @@ public struct CPUIDLeaves: Sendable {
                 eaxIn: 0x8000_0008,
                 // 52 physical and 48 linear address bits.
                 eax: 0x3034,
-                // CLZERO XSAVEERPTR WBNOINVD IBPB IBRS STIBP.
-                ebx: bits(0, 2, 9, 12, 14, 15),
+                // CLZERO WBNOINVD IBPB IBRS STIBP.
+                ebx: bits(0, 9, 12, 14, 15),
                 ecx: min(count - 1, 0xff) | min(idWidth, 0xf) << 12),
             CPUIDFunction(
                 eaxIn: 0x8000_001f,

@@ -4,13 +4,14 @@
 
 #include <stdint.h>
 
-// What an instruction can see and change: general registers in the order of their numbers (RSP is left alone), RFLAGS, and
-// the sixteen XMM registers.
+// What an instruction can see and change: general registers in the order of their numbers (RSP is left alone), RFLAGS,
+// the sixteen XMM registers, and x87's state as FXSAVE64 has it.
 struct native_state {
     uint64_t general[16];
     uint64_t flags;
     uint64_t mxcsr;
     uint8_t vectors[16][16];
+    uint8_t x87[160];
 };
 
 // Prepares a page for code and 64 KiB of data at a fixed address. Returns 0 if the system refuses.

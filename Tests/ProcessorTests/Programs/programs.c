@@ -53,10 +53,12 @@ static uint64_t next_random(void) {
 #include "floats.c"
 #include "strings.c"
 #include "integers.c"
+#include "extended.c"
 
 static const struct { const char *name; uint64_t (*run)(void); } programs[] = {
     {"hashes", hashes}, {"sorts", sorts}, {"compressor", compressor},
     {"floats", floats}, {"strings", strings}, {"integers", integers},
+    {"extended", extended},
 };
 enum { program_count = sizeof programs / sizeof *programs };
 
