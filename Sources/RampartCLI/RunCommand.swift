@@ -174,7 +174,8 @@ extension RunReport {
         if let attacks {
             lines.append("attacks        " + list(attacks.attacks))
             lines.append(
-                "integrity      \(attacks.comparedPageCount) private pages compared, \(attacks.corruptions.count) read otherwise than written")
+                "integrity      \(attacks.comparedPageCount) private pages compared, "
+                    + "\(attacks.corruptions.count) read otherwise than written")
         }
         lines += pages.map { "pages  " + padded($0.state, to: 16) + padded(left: String($0.pageCount), to: 12) }
         lines.append(counts.text)

@@ -17,9 +17,17 @@ struct PrivateView {
         guard let access = machine.makeGuestAccess() else { return nil }
         let head = gfn.aligned(down: .size2M)
         for frame in 0..<512 as Range<UInt64> {
-            // A fault is an answer: the guest cannot read it.
-            pages[head + frame] = try? access.bytes((head + frame).address, count: 4096, .private)
+            // A fault is an answer: the guest cannot read it. Only the page itself is mapped for that.
+            pages[head + frame] = Self.read(head + frame, access, machine, maps: head + frame == gfn)
         }
+    }
+
+    /// What the guest reads from a page, which the host maps first, if need be, as it would at the guest's fault.
+    private static func read(_ gfn: GFN, _ access: GuestAccess, _ machine: VirtualMachine, maps: Bool) -> [UInt8]? {
+        if maps, machine.nested.mapping(of: gfn) == nil, machine.attribute(of: gfn) == .private {
+            _ = try? machine.populateMappings(gfn.address, byteCount: 4096)
+        }
+        return try? access.bytes(gfn.address, count: 4096, .private)
     }
 
     /// What the guest reads from a page, or nil if it cannot.
@@ -29,7 +37,7 @@ struct PrivateView {
     func corruptions(in machine: VirtualMachine) -> [String] {
         guard let access = machine.makeGuestAccess() else { return [] }
         return pages.keys.sorted().compactMap { gfn in
-            guard let now = try? access.bytes(gfn.address, count: 4096, .private), now != pages[gfn] else { return nil }
+            guard let now = Self.read(gfn, access, machine, maps: true), now != pages[gfn] else { return nil }
             return "guest frame \(gfn) reads with other contents than the guest wrote"
         }
     }

@@ -106,7 +106,7 @@ public final class UserMemory: @unchecked Sendable {
     /// - Throws: EFAULT (past the end), ENOMEM
     public func read(at offset: UInt64, count: Int) throws(Errno) -> [UInt8] {
         // Most reads lie in one page, which needs no second array.
-        if count > 0, offset & 0xfff + UInt64(count) <= 4096, offset <= pageCount << 12, UInt64(count) <= pageCount << 12 - offset {
+        if count > 0, count <= 4096, offset < pageCount << 12, offset & 0xfff + UInt64(count) <= 4096 {
             return try host.read(try frame(at: offset >> 12).address + (offset & 0xfff), count: count)
         }
         var bytes: [UInt8] = []
