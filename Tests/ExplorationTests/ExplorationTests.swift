@@ -60,7 +60,7 @@ struct ExplorationTests {
 
     @Test("Shards see between them the states that one process sees, though one of them stops again and again")
     func shardStates() throws {
-        let scenario = try #require(Scenario.named("fault-toggle-eager"))
+        let scenario = try #require(Scenario.named("two-converters"))
         var settings = ExplorationSettings()
         settings.strategy = .dfs
         settings.preemptionBound = 1
@@ -85,7 +85,7 @@ struct ExplorationTests {
 
     @Test("Threads see between them the states that one thread sees", arguments: [1, 2, 3])
     func threads(count: Int) throws {
-        let scenario = try #require(Scenario.named("fault-toggle-eager"))
+        let scenario = try #require(Scenario.named("two-converters"))
         var settings = ExplorationSettings()
         settings.strategy = .dfs
         settings.preemptionBound = 1

@@ -91,7 +91,7 @@ struct ExploreCommandTests {
     func threads() throws {
         var folder = ""
         try withFile([]) { folder = $0 + "-threads" }
-        let arguments = ["explore", "fault-toggle-eager", "--strategy", "dfs", "--preemptions", "1", "--json"]
+        let arguments = ["explore", "two-converters", "--strategy", "dfs", "--preemptions", "1", "--json"]
         /// The line with the digest of the states.
         func digest(_ more: [String]) throws -> Substring {
             let outcome = RampartCommand.execute(arguments + more)

@@ -78,7 +78,8 @@ extension Scenario {
                 world.expect(asids.count <= 1, "\(asids.count) machines have the only ASID")
             }
         },
-        Scenario("mirror-refused", "a machine is mirrored and moved while it is launched and goes", in: .host) { world in
+        Scenario("mirror-refused", "a machine is mirrored and moved while it is launched and goes", in: .host) {
+            world in
             let source = try world.addGuest(pages: 2)
             let other = try world.addGuest(pages: 2, isInitialized: false)
             world.checksInvariants = false
@@ -116,7 +117,8 @@ extension Scenario {
             }
             world.atEnd {
                 for guest in guests {
-                    let found = guest.vm.contextPage.flatMap { world.secureProcessor.inspectGuest(context: $0.address) }
+                    let page = guest.vm.contextPage
+                    let found = page.flatMap { world.secureProcessor.inspectGuest(context: $0.address) }
                     guard let found else { return world.fail("firmware knows no such guest") }
                     world.expect(
                         found.desiredTSCKilohertz == 0,

@@ -132,7 +132,7 @@ public enum KnownDefect: String, CaseIterable, Sendable {
         case .lateCoreWithoutSNP: "a core that comes late does not have SNP turned on"
         case .tailPagesLeaked: "the tail pages of a leaked 2 MiB page are listed, too"
         case .initFailureIgnored: "a failed SNP_INIT_EX is ignored"
-        case .launchStartTooShort: "the structure of SNP_LAUNCH_START lacks the TSC frequency, and what follows is misplaced"
+        case .launchStartTooShort: "SNP_LAUNCH_START lacks the TSC frequency, and what follows it is misplaced"
         case .sharedAccessConverts: "an access to a shared page as private makes it private unasked"
         case .dirtyASIDReused: "a freed ASID is given out again without a flush"
         case .lostPageFreed: "a page that does not come back from the RMP is freed, and the machine lives on"
