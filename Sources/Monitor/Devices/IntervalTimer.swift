@@ -149,10 +149,12 @@ public final class IntervalTimer: PortDevice {
     private var speaker: UInt8 = 0
     private var seenCompletions: UInt64 = 0
 
-    /// Makes a timer whose counters are not loaded; counter 2's gate is low.
+    /// Makes a timer whose counters are not loaded; counter 2's gate is low, and counter 0's output high, as firmware leaves
+    /// it, so that choosing a mode whose output begins high is no edge.
     public init(clock: VirtualClock) {
         self.clock = clock
         counters[2].setGate(false, 0)
+        interrupt.drive(true)
     }
 
     private var now: UInt64 { clock.periods(of: Self.frequency, in: clock.ticks) }

@@ -19,7 +19,8 @@ struct ConsoleFeed {
         self.serial = serial
     }
 
-    /// Hands over what fits if the guest waits for input: what came earlier would be lost when it sets the line up. Nobody is waited for, but for input that is no person's and that the guest waits for.
+    /// Hands over what fits if the guest waits for input: what came earlier would be lost when it sets the line up. Nobody is
+    /// waited for, but for input that is no person's and that the guest waits for.
     ///
     /// - Parameter limit: how long the guest may stand still
     mutating func supply(waiting limit: Duration?) {
