@@ -22,6 +22,7 @@ extension X86Processor {
         guard state.registers.cr0 & CR0.taskSwitched == 0 else { throw .exception(.deviceNotAvailable) }
         try requireNoX87Exception()
         if i.mnemonic == .emms {
+            x87Top = 0
             x87Tag = 0
             return
         }
@@ -50,8 +51,8 @@ extension X86Processor {
             case .cvtpi2pd: (core[target], core[target + 8]) = convert(i, (source.low, 0))
             default: (core[target], core[target + 8]) = (source.low, 0)
             }
-            // CVTPI2PD of memory does not touch the x87 state.
-            if i.mnemonic != .cvtpi2pd || !i.hasMemory { enterMMX() }
+            // Conversions of integers in memory do not touch the x87 state.
+            if !i.hasMemory { enterMMX() }
         default: throw undefined(i)
         }
     }

@@ -57,7 +57,8 @@ extension FloatingPointArithmetic {
             sum = sum + term
             n += 2
         }
-        return sum
+        // The sine is less than its angle, however small that is.
+        return sum.significand == r.significand ? sum.below : sum
     }
 
     private static func cosineSeries(_ r: WideFloat) -> WideFloat {
@@ -69,7 +70,7 @@ extension FloatingPointArithmetic {
             sum = sum + term
             n += 2
         }
-        return sum
+        return sum.exponent == 0 ? WideFloat.one.below : sum
     }
 
     private static func sineAndCosine(_ r: WideFloat, _ quadrant: Int) -> (WideFloat, WideFloat) {
@@ -125,7 +126,8 @@ extension FloatingPointArithmetic {
             n += 2
             sum = sum + power.divided(by: n)
         }
-        return step == 0 ? sum : WideFloat(FloatingPointConstants.arcTangents[step]) + sum
+        if step == 0 { return sum.significand == x.significand ? sum.below : sum }
+        return WideFloat(FloatingPointConstants.arcTangents[step]) + sum
     }
 
     /// FPATAN: the angle of (x, y).
@@ -174,8 +176,10 @@ extension FloatingPointArithmetic {
         }
         let one = ExtendedFloat.one
         if a.magnitude == one {
+            // Processors find 1 from below.
+            if !a.isNegative { return inexact(WideFloat.one.below) }
             raised.insert(.precision)
-            return a.isNegative ? ExtendedFloat(isNegative: true, exponent: 16382, significand: 1 << 63) : one
+            return ExtendedFloat(isNegative: true, exponent: 16382, significand: 1 << 63)
         }
         guard a.exponent < 16383 else {
             raised.insert(.precision)
@@ -215,7 +219,9 @@ extension FloatingPointArithmetic {
             raised.remove(.denormal)
             raised.insert(.zeroDivide)
             return .infinity(isNegative: !y.isNegative)
-        case _ where x.isNegative: return invalid()
+        case _ where x.isNegative:
+            raised.remove(.denormal)
+            return invalid()
         case (.infinity, .zero): return invalid()
         case (.infinity, _): return .infinity(isNegative: y.isNegative)
         default: break

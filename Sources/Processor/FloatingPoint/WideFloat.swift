@@ -45,6 +45,13 @@ struct WideFloat {
     var isZero: Bool { significand == 0 }
     var negated: Self { Self(isNegative: !isNegative, exponent: exponent, significand: significand) }
     var magnitude: Self { Self(isNegative: false, exponent: exponent, significand: significand) }
+    /// The next number towards zero: what stands for a value that is less by too little to be seen.
+    var below: Self {
+        guard significand > 1 << 127 else {
+            return Self(isNegative: isNegative, exponent: exponent - 1, significand: .max)
+        }
+        return Self(isNegative: isNegative, exponent: exponent, significand: significand - 1)
+    }
     /// Times a power of two.
     func scaled(_ power: Int) -> Self {
         Self(isNegative: isNegative, exponent: exponent + power, significand: significand)

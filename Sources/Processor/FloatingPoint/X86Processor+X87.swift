@@ -216,6 +216,7 @@ extension X86Processor {
         var unit = x87Unit()
         var order = FloatingPointArithmetic.Order.unordered
         var goesOn: Bool
+        let c1 = x87Status & X87Status.c1
         if isEmpty {
             goesOn = x87StackFault()
         } else {
@@ -232,6 +233,7 @@ extension X86Processor {
             }
         if setsFlags {
             core.flags = (c0 ? 1 : 0) | (c2 ? 4 : 0) | (c3 ? 0x40 : 0)
+            if !isEmpty { x87Status |= c1 }
         } else {
             setX87Conditions(c0: c0, c2: c2, c3: c3)
         }
