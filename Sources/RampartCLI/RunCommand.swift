@@ -14,12 +14,15 @@ struct RunCommand: ParsableCommand {
             The other bundled guests are convert, smp and misbehave. A program of your own is a static ELF or Multiboot \
             image; Guests/README.md says what it finds when it starts.
 
+            When a guest dies, the summary says why: its last instructions, the way of the faulting address through guest \
+            tables, nested tables and the RMP, and who changed the page last. docs/explanations.md reads three of these.
+
             Ends with status 0 if the guest ended with 0, its report verifies and the invariants hold; with 3 if the time \
             was up; else with 1.
 
               rampart run
               rampart run --guest misbehave --append "psc-too-many forged-message" --personality strict
-              rampart run --elf kernel.elf --memory 256M --vcpus 4 --trace exits.txt
+              rampart run --elf kernel.elf --memory 256M --vcpus 4 --trace kernel.trace
             """)
 
     @Option(help: "The bundled guest (hello, convert, smp, misbehave).")
@@ -49,7 +52,7 @@ struct RunCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Stop after this time.", valueName: "seconds"))
     var timeLimit: Double?
 
-    @Option(help: ArgumentHelp("Write the exits to a file, one a line.", valueName: "path"))
+    @Option(help: ArgumentHelp("Record the run in a file, for rampart trace.", valueName: "path"))
     var trace: String?
 
     @Option(help: ArgumentHelp("Write the report that the guest got to a file.", valueName: "path"))

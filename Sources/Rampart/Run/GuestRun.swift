@@ -17,49 +17,37 @@ internal import SecureProcessor
 public func runGuest(
     _ request: RunRequest, console: @escaping (UInt8) -> Void = { _ in }
 ) throws -> RunReport {
-    let image: GuestImage
-    switch request.program {
-    case .bundled(let guest): image = guest.image
-    case .file(let path):
-        do { image = try GuestImage.load(path) } catch { throw InputError("\(path): \(error)") }
-    }
-    let plan: LaunchPlan
-    do throws(DirectLaunchError) {
-        plan = try LaunchPlan.direct(
-            image: image,
-            configuration: DirectConfiguration(
-                memoryByteCount: request.memory.byteCount, vcpuCount: request.vcpuCount,
-                commandLine: request.commandLine,
-                signature: CPUSignature(rawValue: Product.genoa.signature)))
-    } catch { throw InputError("\(request.program.name): \(error)") }
-    let host: EmulatedHost
-    do throws(EmulatedHostError) {
-        host = try EmulatedHost(forGuestsOf: request.memory.byteCount, seed: request.seed)
-    } catch { throw LaunchFailure.host(error) }
-    let guest = try LaunchedGuest(
-        plan, memoryByteCount: request.memory.byteCount, policy: request.policy.policy, on: host)
-    return try GuestRun(guest, request, console).run()
+    try GuestRun.prepare(request, console).run()
 }
 
 /// One run: the virtual CPUs, the devices, and the loop between them.
 final class GuestRun {
-    private let guest: LaunchedGuest
-    private let request: RunRequest
+    let guest: LaunchedGuest
+    let request: RunRequest
     private let responder: VMMResponder
-    private let processors: [TracingProcessor]
+    let processors: [TracingProcessor]
     private let bus = PortBus()
-    private let clock = VirtualClock()
+    private let clock: VirtualClock
+    let recorder: RunRecorder
     private let exitPort = ExitPort()
     private let resultPort = ResultPort()
     private var console: [UInt8] = []
     private var userExits: [String: UInt64] = [:]
+    /// The run is made once more, to see how another one ended.
+    private let isRepetition: Bool
 
     /// How many instructions a virtual CPU runs in one turn.
     private static let turn: UInt64 = 100_000
 
-    init(_ guest: LaunchedGuest, _ request: RunRequest, _ sink: @escaping (UInt8) -> Void) throws {
+    init(
+        _ guest: LaunchedGuest, _ request: RunRequest, _ recorder: RunRecorder, _ clock: VirtualClock, _ retrace: Retrace?,
+        _ sink: @escaping (UInt8) -> Void
+    ) throws {
         self.guest = guest
         self.request = request
+        self.recorder = recorder
+        self.clock = clock
+        isRepetition = retrace != nil
         guest.machine.setPersonality(request.personality.personality)
         do throws(Errno) { responder = try VMMResponder(machine: guest.machine) } catch {
             throw LaunchFailure.call("KVM_ENABLE_CAP", error)
@@ -67,8 +55,8 @@ final class GuestRun {
         let code = CodeRegistry()
         processors = guest.virtualCPUs.map {
             TracingProcessor(
-                X86Processor(seed: request.seed &+ UInt64($0.id) &+ 1, code: code), vcpu: Int($0.id),
-                isTraced: request.isTraced)
+                X86Processor(seed: request.seed &+ UInt64($0.id) &+ 1, code: code), vcpu: $0.id, recorder: recorder,
+                retrace: retrace)
         }
         for (cpu, processor) in zip(guest.virtualCPUs, processors) { cpu.attach(processor) }
         let serial = SerialPort()
@@ -95,9 +83,11 @@ final class GuestRun {
             var anyRan = false
             for (cpu, processor) in zip(guest.virtualCPUs, processors) {
                 let before = processor.processor.counts.instructions
+                recorder.beginTurn(of: processor.processor)
                 let exit = cpu.run(budget: Self.turn)
                 let done = processor.processor.counts.instructions - before
                 clock.advance(by: done)
+                recorder.endTurn()
                 count(exit)
                 if done > 0 || !(exit == .halted || processor.isWaiting) { anyRan = true }
                 if let ending = answer(exit, of: cpu) { return ending }
@@ -129,7 +119,7 @@ final class GuestRun {
 
     /// Does what an exit asks for; an ending if the guest cannot go on.
     private func answer(_ exit: UserExit, of cpu: VirtualCPU) -> GuestEnding? {
-        if request.isTraced { processors[Int(cpu.id)].note("user_exit: \(exit)") }
+        recorder.userExit(exit, of: cpu.id)
         if case .io(let access) = exit {
             if access.isWrite {
                 bus.writeString(access.port, byteCount: Int(access.size), access.data)
@@ -174,6 +164,7 @@ final class GuestRun {
             case .terminated, .shutdown, .halted, .refused: true
             }
         let attestation = resultPort.bytes.isEmpty ? nil : resultPort.bytes
+        let autopsy = isDead && !isRepetition ? Autopsy(self, ending).text : nil
         return RunReport(
             request: request, digest: guest.digest, ending: ending, console: console,
             processors: processors.map(\.processor.counts),
@@ -187,8 +178,7 @@ final class GuestRun {
             counts: OperationCounts(machine.conversionCounts), attestation: attestation,
             attestationRefusal: attestation.flatMap(refusal),
             violations: guest.emulated.host.checkInvariants(of: [machine]).map(\.description), duration: duration,
-            trace: processors.flatMap(\.lines).joined(separator: "\n"),
-            autopsy: isDead ? processors.filter { !$0.exits.isEmpty }.map(\.autopsy).joined(separator: "\n") : nil)
+            trace: recorder.text(ending), autopsy: autopsy)
     }
 
     /// Why the report that the guest handed over does not verify under the emulator's own root; nil if it does.
