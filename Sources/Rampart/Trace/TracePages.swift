@@ -13,6 +13,8 @@ struct PageFollower {
     private struct Page: Hashable {
         var pages: UInt64
         var isValidated: Bool
+        /// Owner, address and size: RMPUPDATE with the same keeps the validated bit.
+        var identity = ""
     }
     /// By the frame's first byte.
     private var entries: [UInt64: Page] = [:]
@@ -25,8 +27,11 @@ struct PageFollower {
         case "rmpupdate" where event["status"] == "SUCCESS", "rmp_firmware":
             guard let spa = event.number("spa") else { return false }
             let isGuest = event["assigned"] == "1" && event["asid"] != "0"
-            let isValidated = event["validated"] == "1"
-            set(spa, isGuest ? Page(pages: event["size"] == "2M" ? 512 : 1, isValidated: isValidated) : nil)
+            let identity = ["gpa", "asid", "size"].map { event[$0] ?? "" }.joined(separator: " ")
+            let isKept = event.name == "rmpupdate" && entries[spa]?.identity == identity && entries[spa]?.isValidated == true
+            let page = Page(
+                pages: event["size"] == "2M" ? 512 : 1, isValidated: isKept || event["validated"] == "1", identity: identity)
+            set(spa, isGuest ? page : nil)
         case "psmash" where event["status"] == "SUCCESS":
             guard let spa = event.number("spa"), let large = entries[spa], large.pages == 512, spa < 1 << 52 else {
                 return false

@@ -27,7 +27,7 @@ private struct PerfettoWriter {
         var isAllowed: Bool
     }
     private var lines: [String] = []
-    private var open: [UInt32: Open] = [:]
+    private var slices: [UInt32: Open] = [:]
     private var tracks: Set<UInt32> = []
     private var follower = TracedPageCounter()
 
@@ -47,7 +47,7 @@ private struct PerfettoWriter {
                     ]).text)
             }
         }
-        if let vcpu = event.vcpu { open[vcpu]?.last = time }
+        if let vcpu = event.vcpu { slices[vcpu]?.last = time }
         if let pages = follower.follow(event) {
             lines.append(
                 JSON.object([
@@ -67,8 +67,8 @@ private struct PerfettoWriter {
         _ name: String, _ vcpu: UInt32, _ time: UInt64, _ arguments: [(String, JSON)], _ isAllowed: Bool
     ) {
         // The guest's slice lasts until its exit; the host's until the last thing it did for this virtual CPU.
-        if let before = open[vcpu] { close(before, vcpu, at: before.name == "guest" ? time : before.last) }
-        open[vcpu] = Open(name: name, start: time, last: time, arguments: arguments, isAllowed: isAllowed)
+        if let before = slices[vcpu] { close(before, vcpu, at: before.name == "guest" ? time : before.last) }
+        slices[vcpu] = Open(name: name, start: time, last: time, arguments: arguments, isAllowed: isAllowed)
     }
 
     private mutating func close(_ slice: Open, _ vcpu: UInt32, at end: UInt64) {
@@ -90,7 +90,7 @@ private struct PerfettoWriter {
     }
 
     mutating func finish() -> String {
-        for (vcpu, slice) in open.sorted(by: { $0.key < $1.key }) { close(slice, vcpu, at: slice.last) }
+        for (vcpu, slice) in slices.sorted(by: { $0.key < $1.key }) { close(slice, vcpu, at: slice.last) }
         nameTrack(0, "host")
         lines.append(
             JSON.object([

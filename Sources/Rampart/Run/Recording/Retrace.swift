@@ -35,15 +35,19 @@ final class Retrace {
             let isNear = before >= start
             if isNear { steps[vcpu, default: []].append(Step(rip: state.registers.rip, instructions: before)) }
             let piece = isNear ? 1 : min(left, max(1, start - before))
+            let spent = Self.spent(processor)
             state.budget = piece
             let exit = processor.run(&state, memory, interruptedBy: interrupt)
-            // An exception without an instruction costs budget, too: the processor's own count is what is left of the piece.
-            let done = max(processor.counts.instructions - before, piece - state.budget)
-            left -= min(left, max(1, done))
+            left -= min(left, Self.spent(processor) - spent)
             guard exit.code == .interrupt, left > 0, !interrupt.isRaised else {
                 state.budget = left
                 return exit
             }
         }
+    }
+
+    /// What a processor has spent of its budgets: one for each instruction, and one for each exception.
+    private static func spent(_ processor: X86Processor) -> UInt64 {
+        processor.counts.exceptions.values.reduce(processor.counts.instructions, &+)
     }
 }
