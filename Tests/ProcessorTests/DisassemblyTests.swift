@@ -11,7 +11,8 @@ struct DisassemblyTests {
     func examples() {
         for (bytes, text) in [
             ([0xf2, 0x0f, 0x01, 0xff], "pvalidate"), ([0xf3, 0x0f, 0x01, 0xd9], "vmgexit"), ([0x0f, 0x0b], "ud2"),
-            ([0x48, 0x8b, 0x05, 0x10, 0, 0, 0], "mov rax, qword ptr [rip + 0x10]"), ([0xf3, 0xaa], "rep stosb byte ptr es:[rdi], al"),
+            ([0x48, 0x8b, 0x05, 0x10, 0, 0, 0], "mov rax, qword ptr [rip + 0x10]"),
+            ([0xf3, 0xaa], "rep stosb byte ptr es:[rdi], al"),
             ([0x65, 0x8a, 0x44, 0xcb, 0xf8], "mov al, byte ptr gs:[rbx + 8*rcx - 8]"),
             ([0xf0, 0x48, 0x0f, 0xb1, 0x0f], "lock cmpxchg qword ptr [rdi], rcx"), ([0x75, 0xfe], "jne 0x1000"),
             ([0xf3, 0x90], "pause"), ([0x66, 0x0f, 0x6f, 0xc1], "movdqa xmm0, xmm1"),
@@ -48,7 +49,9 @@ struct DisassemblyTests {
                     var random = TestRandom(UInt64(form.index * 8 + Int(width.rawValue) * 2 + (memory ? 1 : 0) + 1))
                     guard let bytes = form.encode(memory: memory, width: width, &random) else { continue }
                     let all = bytes + Self.tail(form, width)
-                    guard case .instruction(let i) = Decoder.decode(all, mode: .bits64), i.form == form.form.line else { continue }
+                    guard case .instruction(let i) = Decoder.decode(all, mode: .bits64), i.form == form.form.line else {
+                        continue
+                    }
                     samples.append(Array(all.prefix(i.length)))
                 }
             }
@@ -71,16 +74,19 @@ struct DisassemblyTests {
     }
 
     @Test(
-        "compiled programs read as LLVM writes them", .enabled(if: LLVMDisassembler.isInstalled, "llvm-mc is not installed"),
+        "compiled programs read as LLVM writes them",
+        .enabled(if: LLVMDisassembler.isInstalled, "llvm-mc is not installed"),
         .enabled(if: !CompiledVariant.all.isEmpty, "there is no gcc and no clang"))
     func programs() throws {
         for variant in CompiledVariant.all {
             let image = try variant.guestImage()
             var samples: Set<[UInt8]> = []
-            for segment in image.segments where segment.address <= image.entry
+            for segment in image.segments
+            where segment.address <= image.entry
                 && image.entry < segment.address + UInt64(segment.bytes.count)
             {
-                for instruction in disassembleAll(segment.bytes, at: segment.address, .bits64) where instruction.isKnown {
+                for instruction in disassembleAll(segment.bytes, at: segment.address, .bits64) where instruction.isKnown
+                {
                     samples.insert(instruction.bytes)
                 }
             }
@@ -139,7 +145,9 @@ enum LLVMDisassembler {
         defer { try? FileManager.default.removeItem(at: file) }
         let process = Process()
         process.executableURL = URL(fileURLWithPath: path)
-        process.arguments = ["--disassemble", "--triple=x86_64", "--mattr=+snp,+crc32", "--output-asm-variant=1", file.path]
+        process.arguments = [
+            "--disassemble", "--triple=x86_64", "--mattr=+snp,+crc32", "--output-asm-variant=1", file.path,
+        ]
         let output = Pipe()
         process.standardOutput = output
         process.standardError = FileHandle.nullDevice
@@ -173,11 +181,13 @@ enum IntelSpelling {
     private static func same(_ a: String, _ b: String) -> Bool {
         if a == b { return true }
         guard let x = number(a), let y = number(b) else { return false }
-        return x == y || [8, 16, 32].contains { width in
-            let mask: UInt64 = 1 << width - 1
-            // Only if one of the two is the other's sign-extended or cut form.
-            return x & mask == y & mask && [x, y].contains { $0 <= mask } && [x, y].contains { $0 > mask || $0 >> (width - 1) == 1 }
-        }
+        return x == y
+            || [8, 16, 32].contains { width in
+                let mask: UInt64 = 1 << width - 1
+                // Only if one of the two is the other's sign-extended or cut form.
+                return x & mask == y & mask && [x, y].contains { $0 <= mask }
+                    && [x, y].contains { $0 > mask || $0 >> (width - 1) == 1 }
+            }
     }
 
     private static func number(_ text: String) -> UInt64? {
@@ -213,7 +223,10 @@ enum IntelSpelling {
     }
 
     private static func spelled(_ tokens: [String]) -> [String] {
-        let names = ["movabs": "mov", "repe": "rep", "int": "int", "sal": "shl", "fwait": "wait", "iretd": "iret", "iret": "iret"]
+        let names = [
+            "movabs": "mov", "repe": "rep", "int": "int", "sal": "shl", "fwait": "wait", "iretd": "iret",
+            "iret": "iret",
+        ]
         var result = tokens.map { names[$0] ?? $0 }
         let shifts = ["shl", "shr", "sar", "rol", "ror", "rcl", "rcr"]
         if let name = result.first, shifts.contains(name), result.suffix(2) == [",", "1"] { result.removeLast(2) }

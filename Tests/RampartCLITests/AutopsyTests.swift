@@ -53,7 +53,9 @@ struct AutopsyTests {
         #expect(death("halt").contains("executed HLT with RFLAGS.IF = 0: no interrupt could wake it"))
     }
 
-    @Test("the last instructions end where the guest stands, and each is one", arguments: ["terminate", "triple-fault", "halt"])
+    @Test(
+        "the last instructions end where the guest stands, and each is one",
+        arguments: ["terminate", "triple-fault", "halt"])
     func lastInstructions(_ name: String) throws {
         let lines = death(name).split(separator: "\n").map(String.init)
         let start = try #require(lines.firstIndex { $0.contains("last instructions") })

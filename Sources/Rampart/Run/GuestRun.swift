@@ -40,7 +40,8 @@ final class GuestRun {
     private static let turn: UInt64 = 100_000
 
     init(
-        _ guest: LaunchedGuest, _ request: RunRequest, _ recorder: RunRecorder, _ clock: VirtualClock, _ retrace: Retrace?,
+        _ guest: LaunchedGuest, _ request: RunRequest, _ recorder: RunRecorder, _ clock: VirtualClock,
+        _ retrace: Retrace?,
         _ sink: @escaping (UInt8) -> Void
     ) throws {
         self.guest = guest

@@ -78,7 +78,8 @@ public struct TraceEvent: Hashable, Sendable {
         guard second == "-" || UInt32(second) != nil, Self.isName(name) else { return nil }
         self.init(time: time, vcpu: UInt32(second), name: name)
         while !rest.isEmpty {
-            guard let equals = rest.firstIndex(of: UInt8(ascii: "=")), let name = String(rest[..<equals]), Self.isName(name)
+            guard let equals = rest.firstIndex(of: UInt8(ascii: "=")), let name = String(rest[..<equals]),
+                Self.isName(name)
             else { return nil }
             rest = rest[rest.index(after: equals)...]
             guard let value = Self.value(&rest) else { return nil }

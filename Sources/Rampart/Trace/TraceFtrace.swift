@@ -35,7 +35,8 @@ extension TraceFile {
         case "inject": return "kvm_inj_virq: vector \(field("vector"))"
         case "fault": return "kvm_page_fault: vcpu \(vcpu) address \(field("gpa")) error_code \(field("error"))"
         case "vmgexit":
-            return "kvm_vmgexit_enter: vcpu \(vcpu), exit_reason \(field("code")), exit_info1 \(field("info1")), exit_info2 "
+            return
+                "kvm_vmgexit_enter: vcpu \(vcpu), exit_reason \(field("code")), exit_info1 \(field("info1")), exit_info2 "
                 + "\(field("info2"))"
         case "reply":
             return "kvm_vmgexit_exit: vcpu \(vcpu), exit_info1 \(field("info1")), exit_info2 \(field("info2"))"

@@ -28,9 +28,11 @@ struct PageFollower {
             guard let spa = event.number("spa") else { return false }
             let isGuest = event["assigned"] == "1" && event["asid"] != "0"
             let identity = ["gpa", "asid", "size"].map { event[$0] ?? "" }.joined(separator: " ")
-            let isKept = event.name == "rmpupdate" && entries[spa]?.identity == identity && entries[spa]?.isValidated == true
+            let isKept =
+                event.name == "rmpupdate" && entries[spa]?.identity == identity && entries[spa]?.isValidated == true
             let page = Page(
-                pages: event["size"] == "2M" ? 512 : 1, isValidated: isKept || event["validated"] == "1", identity: identity)
+                pages: event["size"] == "2M" ? 512 : 1, isValidated: isKept || event["validated"] == "1",
+                identity: identity)
             set(spa, isGuest ? page : nil)
         case "psmash" where event["status"] == "SUCCESS":
             guard let spa = event.number("spa"), let large = entries[spa], large.pages == 512, spa < 1 << 52 else {
@@ -40,7 +42,9 @@ struct PageFollower {
                 set(spa + index << 12, Page(pages: 1, isValidated: large.isValidated))
             }
         case "pvalidate" where event["status"] == "SUCCESS":
-            guard let spa = event.number("spa"), var page = entries[spa] ?? entries[spa & ~0x1f_ffff] else { return false }
+            guard let spa = event.number("spa"), var page = entries[spa] ?? entries[spa & ~0x1f_ffff] else {
+                return false
+            }
             page.isValidated = event["validate"] == "1"
             set(entries[spa] == nil ? spa & ~0x1f_ffff : spa, page)
         default: return false

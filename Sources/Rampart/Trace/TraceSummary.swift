@@ -42,6 +42,9 @@ extension TraceFile {
         var counts: [String: Int] = [:]
         for name in names { counts[name, default: 0] += 1 }
         let rows = counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
-        return [title] + rows.map { "  \(String(repeating: " ", count: max(0, 8 - String($0.value).utf8.count)))\($0.value)  \($0.key)" }
+        return [title]
+            + rows.map {
+                "  \(String(repeating: " ", count: max(0, 8 - String($0.value).utf8.count)))\($0.value)  \($0.key)"
+            }
     }
 }

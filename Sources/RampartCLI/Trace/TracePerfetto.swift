@@ -41,7 +41,8 @@ private struct PerfettoWriter {
             if isAllowed {
                 lines.append(
                     JSON.object([
-                        ("name", .string(event.name)), ("ph", .string("i")), ("s", .string("t")), ("ts", .unsigned(time)),
+                        ("name", .string(event.name)), ("ph", .string("i")), ("s", .string("t")),
+                        ("ts", .unsigned(time)),
                         ("pid", .integer(1)), ("tid", .unsigned(event.vcpu.map { UInt64($0) + 1 } ?? 0)),
                         ("args", .object(arguments)),
                     ]).text)
@@ -51,7 +52,8 @@ private struct PerfettoWriter {
         if let pages = follower.follow(event) {
             lines.append(
                 JSON.object([
-                    ("name", .string("guest pages")), ("ph", .string("C")), ("ts", .unsigned(time)), ("pid", .integer(1)),
+                    ("name", .string("guest pages")), ("ph", .string("C")), ("ts", .unsigned(time)),
+                    ("pid", .integer(1)),
                     (
                         "args",
                         .object([
@@ -76,7 +78,8 @@ private struct PerfettoWriter {
         lines.append(
             JSON.object([
                 ("name", .string(slice.name)), ("ph", .string("X")), ("ts", .unsigned(slice.start)),
-                ("dur", .unsigned(max(end &- slice.start, 1))), ("pid", .integer(1)), ("tid", .unsigned(UInt64(vcpu) + 1)),
+                ("dur", .unsigned(max(end &- slice.start, 1))), ("pid", .integer(1)),
+                ("tid", .unsigned(UInt64(vcpu) + 1)),
                 ("args", .object(slice.arguments)),
             ]).text)
     }

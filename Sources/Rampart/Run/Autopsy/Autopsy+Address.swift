@@ -70,7 +70,8 @@ extension AutopsyParts {
     }
 
     private static func words(_ entry: GuestTableEntry) -> String {
-        let level = [39: "level 4", 30: "level 3", 21: "level 2", 22: "level 2", 12: "level 1"][entry.shift] ?? "level 5"
+        let level =
+            [39: "level 4", 30: "level 3", 21: "level 2", 22: "level 2", 12: "level 1"][entry.shift] ?? "level 5"
         guard let value = entry.value else { return "\(level) at GPA \(entry.address): cannot be read" }
         guard value & 1 != 0 else { return "\(level) at GPA \(entry.address) = \(hexadecimal(value)): not present" }
         let target = value & 0x0007_ffff_ffff_f000
@@ -102,7 +103,8 @@ extension AutopsyParts {
         case .notPresent:
             lines.append("    REFUSED by the nested tables: not present" + missingReason(cBit, attribute))
         case .reservedBits:
-            lines.append("    REFUSED by the nested tables: the host marks this page as a device's with a reserved bit (#VC)")
+            lines.append(
+                "    REFUSED by the nested tables: the host marks this page as a device's with a reserved bit (#VC)")
         case .outside: lines.append("    REFUSED by the nested tables: no such address")
         case .page(let pfn, let level):
             if kind == .write, !walk.allows(.writable) { lines.append("    REFUSED by the nested tables: read only") }
@@ -146,9 +148,13 @@ extension AutopsyParts {
         let entry = memory.rmp.effectiveEntry(page.pfn)
         if cBit == .shared { return "a shared access, and the page is assigned" }
         guard let entry, entry.assigned else { return "a private access, and the page is the hypervisor's" }
-        if entry.asid != memory.context.asid { return "the page belongs to ASID \(entry.asid), not \(memory.context.asid)" }
+        if entry.asid != memory.context.asid {
+            return "the page belongs to ASID \(entry.asid), not \(memory.context.asid)"
+        }
         if entry.immutable { return "the page is immutable" }
-        if entry.gfn != page.gpa.frame { return "the entry is for GPA \(entry.gfn.address), not \(page.gpa.frame.address)" }
+        if entry.gfn != page.gpa.frame {
+            return "the entry is for GPA \(entry.gfn.address), not \(page.gpa.frame.address)"
+        }
         if page.level != .level4K, entry.pageSize == .size4K { return "a mapping of 2M and an entry of 4K" }
         if page.level == .level4K, entry.pageSize == .size2M { return "a mapping of 4K and an entry of 2M (SIZEM)" }
         if !entry.validated { return "the guest has not validated the page (#VC \(ExitCode.pageNotValidated))" }

@@ -100,7 +100,8 @@ extension AutopsyParts {
                 "The guest takes the page for \(guestSays), to the host it is \(attribute): it never asked for a change, or "
                     + "the host did not make it.")
             if run.request.personality == .strict {
-                lines.append("The strict host converts nothing that the guest has not asked for. So the guest cannot go on.")
+                lines.append(
+                    "The strict host converts nothing that the guest has not asked for. So the guest cannot go on.")
             } else {
                 lines.append("The VMM was told and did not convert the page.")
             }

@@ -96,7 +96,8 @@ struct AutopsyParts {
         ]
         return rows.map { row in
             "  "
-                + row.map { String(repeating: " ", count: 6 - $0.0.count) + "\($0.0) \(hex($0.1))" }.joined(separator: " ")
+                + row.map { String(repeating: " ", count: 6 - $0.0.count) + "\($0.0) \(hex($0.1))" }.joined(
+                    separator: " ")
         }
     }
 
@@ -127,8 +128,10 @@ extension DeliveredException {
     /// A vector's name.
     static func name(_ vector: UInt8) -> String {
         let names: [UInt8: String] = [
-            0: "#DE", 1: "#DB", 2: "NMI", 3: "#BP", 4: "#OF", 5: "#BR", 6: "#UD", 7: "#NM", 8: "#DF", 10: "#TS", 11: "#NP",
-            12: "#SS", 13: "#GP", 14: "#PF", 16: "#MF", 17: "#AC", 18: "#MC", 19: "#XF", 21: "#CP", 28: "#HV", 29: "#VC",
+            0: "#DE", 1: "#DB", 2: "NMI", 3: "#BP", 4: "#OF", 5: "#BR", 6: "#UD", 7: "#NM", 8: "#DF", 10: "#TS",
+            11: "#NP",
+            12: "#SS", 13: "#GP", 14: "#PF", 16: "#MF", 17: "#AC", 18: "#MC", 19: "#XF", 21: "#CP", 28: "#HV",
+            29: "#VC",
             30: "#SX",
         ]
         return names[vector] ?? "vector \(vector)"

@@ -75,7 +75,8 @@ extension UserExit {
         switch self {
         case .io(let access):
             return [
-                ("port", hexadecimal(UInt64(access.port))), ("size", String(access.size)), ("count", String(access.count)),
+                ("port", hexadecimal(UInt64(access.port))), ("size", String(access.size)),
+                ("count", String(access.count)),
                 ("write", access.isWrite ? "1" : "0"),
             ]
         case .mapRange(let call):
@@ -85,7 +86,8 @@ extension UserExit {
             ]
         case .mmio(let access):
             return [
-                ("gpa", access.gpa.description), ("bytes", String(access.byteCount)), ("write", access.isWrite ? "1" : "0"),
+                ("gpa", access.gpa.description), ("bytes", String(access.byteCount)),
+                ("write", access.isWrite ? "1" : "0"),
             ]
         case .failEntry(let code), .unexpectedExit(let code): return [("code", code.description)]
         case .terminated(let ghcb): return [("ghcb", hexadecimal(ghcb))]
@@ -109,7 +111,9 @@ struct DecodedVMGEXIT {
     init(ghcb: UInt64, _ memory: GuestAccess) {
         let request = GHCBMSRRequest(rawValue: ghcb)
         guard case .page(let gpa) = request else {
-            fields = [("protocol", "msr"), ("code", Self.name(request)), ("info1", hexadecimal(ghcb)), ("info2", "0x0")]
+            fields = [
+                ("protocol", "msr"), ("code", Self.name(request)), ("info1", hexadecimal(ghcb)), ("info2", "0x0"),
+            ]
             return
         }
         fields = [("protocol", "page"), ("gpa", gpa.description)]
@@ -121,7 +125,9 @@ struct DecodedVMGEXIT {
             ("code", ExitCode(page[.exitCode]).description), ("info1", hexadecimal(page[.exitInfo1])),
             ("info2", hexadecimal(page[.exitInfo2])),
         ]
-        for (field, name) in [(GHCBField.rax, "rax"), (.rbx, "rbx"), (.rcx, "rcx"), (.rdx, "rdx"), (.scratch, "scratch")] {
+        for (field, name) in [
+            (GHCBField.rax, "rax"), (.rbx, "rbx"), (.rcx, "rcx"), (.rdx, "rdx"), (.scratch, "scratch"),
+        ] {
             if let value = page.value(field) { fields.append((name, hexadecimal(value))) }
         }
     }
