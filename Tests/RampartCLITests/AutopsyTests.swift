@@ -18,8 +18,8 @@ struct AutopsyTests {
         let text = death("shared-write-to-private")
         for part in [
             "to the host it is private", "guest tables, CR3 0x", "level 1 at GPA 0x", ", no C-bit",
-            "nested tables, root 0x", "REFUSED by the nested tables: not present",
-            "RMP entry of the private page, frame 0x", "validated", "who changed the page's state, the last first",
+            "nested tables, root 0x", "RMP entry of frame 0x", "validated",
+            "REFUSED by the RMP: a shared access, and the page is assigned", "who changed the page's state, the last first",
             "the guest, vCPU 0, at RIP 0x", "PVALIDATE of GPA 0x", "last instructions, the newest last", "  > 0x",
         ] { #expect(text.contains(part), "\(part): \(text)") }
     }

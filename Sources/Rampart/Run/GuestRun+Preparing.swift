@@ -39,8 +39,8 @@ extension GuestRun {
             [
                 ("program", request.program.name), ("memory", String(request.memory.byteCount)),
                 ("vcpus", String(request.vcpuCount)), ("append", request.commandLine),
-                ("personality", request.personality.rawValue), ("policy", request.policy.rawValue),
-                ("attacks", request.attacks.joined(separator: ",")), ("seed", String(request.seed)),
+                ("personality", request.personality.rawValue), ("attacks", request.attacks.joined(separator: ",")),
+                ("policy", request.policy.rawValue), ("seed", String(request.seed)),
             ])
         recorder.attach(to: host)
         let guest = try LaunchedGuest(
