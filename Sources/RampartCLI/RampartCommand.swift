@@ -15,7 +15,8 @@ public struct RampartCommand: ParsableCommand {
             """,
         version: RampartVersion.string,
         subcommands: [
-            RunCommand.self, LaunchCommand.self, ConvertCommand.self, MeasureCommand.self, ReportCommand.self,
+            RunCommand.self, TraceCommand.self, LaunchCommand.self, ConvertCommand.self, MeasureCommand.self,
+            ReportCommand.self,
             CertsCommand.self,
             IDBlockCommand.self, KDSCommand.self, FirmwareRootCommand.self, ExploreCommand.self,
             ReplayCommand.self, ScenariosCommand.self, KnownBugsCommand.self, DoctorCommand.self,

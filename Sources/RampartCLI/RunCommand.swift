@@ -18,6 +18,9 @@ struct RunCommand: ParsableCommand {
             others. Input from a file or a pipe is given to the guest when it waits for it, so that equal input gives equal \
             runs.
 
+            When a guest dies, the summary says why: its last instructions, the way of the faulting address through guest \
+            tables, nested tables and the RMP, and who changed the page last. docs/explanations.md reads three of these.
+
             Ends with status 0 if the guest ended with 0, its report verifies and the invariants hold; with 3 if the time \
             was up or the guest was ended at the console; else with 1.
 
@@ -30,7 +33,7 @@ struct RunCommand: ParsableCommand {
               rampart run
               rampart run --personality hostile:remap,lie-cpuid --seed 7
               rampart run --guest misbehave --append "psc-too-many forged-message" --personality strict
-              rampart run --elf kernel.elf --memory 256M --vcpus 4 --trace exits.txt
+              rampart run --elf kernel.elf --memory 256M --vcpus 4 --trace kernel.trace
             """)
 
     @Option(help: "The bundled guest (hello, convert, smp, misbehave, ticks).")
@@ -60,7 +63,7 @@ struct RunCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Stop after this time.", valueName: "seconds"))
     var timeLimit: Double?
 
-    @Option(help: ArgumentHelp("Write the exits to a file, one a line.", valueName: "path"))
+    @Option(help: ArgumentHelp("Record the run in a file, for rampart trace.", valueName: "path"))
     var trace: String?
 
     @Option(help: ArgumentHelp("Write the report that the guest got to a file.", valueName: "path"))

@@ -1,5 +1,8 @@
 // Machine code as text, in Intel's syntax: what a person reads in an explanation. It knows what the decoder knows.
 
+internal import Machine
+internal import SNPArchitecture
+
 /// How wide code is.
 public enum CodeSize: UInt8, CaseIterable, Sendable {
     /// Real mode, and segments of 16 bits.
@@ -70,4 +73,16 @@ public func disassembleAll(_ bytes: [UInt8], at address: UInt64, _ size: CodeSiz
         offset += next.bytes.count
     }
     return result
+}
+
+extension X86Processor {
+    /// The instruction that runs outside the core, as bytes and text: for the list of those that raised #UD.
+    func nameWithBytes(_ i: Instruction) -> String {
+        var r = state.registers
+        r.rip = instructionStart
+        let bytes = (try? readLinear(r.linearRIP, i.length)) ?? []
+        let digits = Array("0123456789abcdef")
+        let words = bytes.map { "\(digits[Int($0 >> 4)])\(digits[Int($0 & 15)])" }.joined(separator: " ")
+        return words + " (" + IntelText(i, bytes, at: r.rip).text + ")"
+    }
 }

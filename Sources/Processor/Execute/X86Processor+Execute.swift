@@ -127,7 +127,7 @@ extension X86Processor {
 
     /// #UD of an instruction that the decoder knows and the processor does not.
     func undefined(_ i: Instruction) -> Interruption {
-        let name = "\(i.mnemonic)"
+        let name = nameWithBytes(i)
         if counts.undefined.count < 64 || counts.undefined[name] != nil { counts.undefined[name, default: 0] += 1 }
         return .exception(.undefined)
     }

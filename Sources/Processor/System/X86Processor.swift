@@ -49,7 +49,7 @@ public struct ProcessorCounts: Hashable, Sendable {
     public var translations: UInt64 = 0
     /// Exceptions and interrupts delivered, by vector.
     public var exceptions: [UInt8: UInt64] = [:]
-    /// Instructions that raised #UD, by their bytes in hexadecimal.
+    /// Instructions that raised #UD, by their bytes in hexadecimal, and their text if the decoder knows them.
     public var undefined: [String: UInt64] = [:]
 
     /// Makes counts of zero.

@@ -23,42 +23,24 @@ public func runGuest(
 ///
 /// - Throws: as the other
 public func runGuest(_ request: RunRequest, console: any GuestConsole) throws -> RunReport {
-    let image: GuestImage
-    switch request.program {
-    case .bundled(let guest): image = guest.image
-    case .file(let path):
-        do { image = try GuestImage.load(path) } catch { throw InputError("\(path): \(error)") }
-    }
-    let plan: LaunchPlan
-    do throws(DirectLaunchError) {
-        plan = try LaunchPlan.direct(
-            image: image,
-            configuration: DirectConfiguration(
-                memoryByteCount: request.memory.byteCount, vcpuCount: request.vcpuCount,
-                commandLine: request.commandLine,
-                signature: CPUSignature(rawValue: Product.genoa.signature)))
-    } catch { throw InputError("\(request.program.name): \(error)") }
-    let host: EmulatedHost
-    do throws(EmulatedHostError) {
-        host = try EmulatedHost(forGuestsOf: request.memory.byteCount, seed: request.seed)
-    } catch { throw LaunchFailure.host(error) }
-    let guest = try LaunchedGuest(
-        plan, memoryByteCount: request.memory.byteCount, policy: request.policy.policy, on: host)
-    return try GuestRun(guest, request, console).run()
+    try GuestRun.prepare(request, console).run()
 }
 
 /// One run: the virtual CPUs, the devices, and the loop between them.
 final class GuestRun {
-    private let guest: LaunchedGuest
-    private let request: RunRequest
+    let guest: LaunchedGuest
+    let request: RunRequest
     private let responder: VMMResponder
-    private let processors: [TracingProcessor]
+    let processors: [TracingProcessor]
     private let chipset: Chipset
     private var feed: ConsoleFeed
+    let recorder: RunRecorder
     private let exitPort = ExitPort()
     private let resultPort = ResultPort()
     private var console: [UInt8] = []
     private var userExits: [String: UInt64] = [:]
+    /// The run is made once more, to see how another one ended.
+    private let isRepetition: Bool
 
     /// How many instructions a virtual CPU runs in one turn.
     private static let turn: UInt64 = 100_000
@@ -66,11 +48,16 @@ final class GuestRun {
     /// When time has jumped so often and nobody has woken, nobody will.
     private static let maximumJumps = 10_000
 
-    init(_ guest: LaunchedGuest, _ request: RunRequest, _ terminal: any GuestConsole) throws {
-        chipset = Chipset(processorCount: guest.virtualCPUs.count)
+    init(
+        _ guest: LaunchedGuest, _ request: RunRequest, _ recorder: RunRecorder, _ clock: VirtualClock,
+        _ retrace: Retrace?, _ terminal: any GuestConsole
+    ) throws {
+        chipset = Chipset(processorCount: guest.virtualCPUs.count, clock: clock)
         feed = ConsoleFeed(terminal, chipset.serial)
         self.guest = guest
         self.request = request
+        self.recorder = recorder
+        isRepetition = retrace != nil
         guest.machine.setPersonality(
             request.personality.personality(attacks: request.attacks, seed: request.seed))
         do throws(Errno) { responder = try VMMResponder(machine: guest.machine) } catch {
@@ -79,8 +66,8 @@ final class GuestRun {
         let code = CodeRegistry()
         processors = guest.virtualCPUs.map {
             TracingProcessor(
-                X86Processor(seed: request.seed &+ UInt64($0.id) &+ 1, code: code), vcpu: Int($0.id),
-                isTraced: request.isTraced)
+                X86Processor(seed: request.seed &+ UInt64($0.id) &+ 1, code: code), vcpu: $0.id, recorder: recorder,
+                retrace: retrace)
         }
         for (cpu, processor) in zip(guest.virtualCPUs, processors) { cpu.attach(processor) }
         for device in [exitPort, resultPort] as [any PortDevice] { chipset.bus.connect(device) }
@@ -108,7 +95,9 @@ final class GuestRun {
                 chipset.poll()
                 feed.supply(waiting: remaining(until: deadline))
                 if feed.quits { return .quit }
+                recorder.beginTurn(of: processor.processor)
                 let (exit, done) = chipset.run(cpu, processor.processor, turn: Self.turn)
+                recorder.endTurn()
                 // A halted one has nothing to say.
                 guard done > 0 || exit != .halted else { continue }
                 anyRan = true
@@ -173,7 +162,7 @@ final class GuestRun {
 
     /// Does what an exit asks for; an ending if the guest cannot go on.
     private func answer(_ exit: UserExit, of cpu: VirtualCPU) -> GuestEnding? {
-        if request.isTraced { processors[Int(cpu.id)].note("user_exit: \(exit)") }
+        recorder.userExit(exit, of: cpu.id)
         if chipset.answer(exit, of: cpu) { return nil }
         // A strict host converts nothing that the guest has not asked for; QEMU converts on a mismatching fault.
         let isStrict = request.personality == .strict
@@ -212,6 +201,7 @@ final class GuestRun {
         machine.endHostilities()
         let attacks = machine.hostileRecord.map(AttackReport.init)
         let attestation = resultPort.bytes.isEmpty ? nil : resultPort.bytes
+        let autopsy = isDead && !isRepetition ? Autopsy(self, ending).text : nil
         return RunReport(
             request: request, digest: guest.digest, ending: ending, console: console,
             processors: processors.map(\.processor.counts),
@@ -227,8 +217,7 @@ final class GuestRun {
             attacks: attacks,
             violations: guest.emulated.host.checkInvariants(of: [machine]).map(\.description)
                 + (attacks?.corruptions ?? []), duration: duration,
-            trace: processors.flatMap(\.lines).joined(separator: "\n"),
-            autopsy: isDead ? processors.filter { !$0.exits.isEmpty }.map(\.autopsy).joined(separator: "\n") : nil)
+            trace: recorder.text(ending), autopsy: autopsy)
     }
 
     /// Why the report that the guest handed over does not verify under the emulator's own root; nil if it does.

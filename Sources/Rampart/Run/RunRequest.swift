@@ -93,7 +93,7 @@ public struct RunRequest: Sendable {
     public var policy: PolicyName
     /// How long the run may take in seconds; nil for as long as it likes.
     public var timeLimit: Double?
-    /// Whether exits are recorded.
+    /// Whether the run is recorded.
     public var isTraced: Bool
     /// Seeds the machine and its chip.
     public var seed: UInt64
@@ -194,9 +194,9 @@ public struct RunReport: Sendable {
     public var violations: [String]
     /// The wall-clock time of the guest's run.
     public var duration: Duration
-    /// The exits in order, one a line, if that was asked for.
+    /// The recorded run, as `TraceFile` reads it, if that was asked for.
     public var trace: String
-    /// The registers of each virtual CPU when a guest died.
+    /// Why the guest died, if it did.
     public var autopsy: String?
 
     /// Instructions that raised #UD, by their bytes or names.

@@ -1,4 +1,5 @@
-// Stands between VMRUN and a processor: counts what the guest stops for, and writes it down if asked.
+// Stands between VMRUN and a processor: counts what the guest stops for, tells the recorder, and keeps what an explanation of
+// the guest's death needs.
 
 internal import Machine
 internal import Processor
@@ -7,20 +8,25 @@ internal import SNPArchitecture
 /// A processor whose exits are counted and traced.
 final class TracingProcessor: GuestProcessor {
     let processor: X86Processor
-    private let vcpu: Int
-    private let isTraced: Bool
+    let vcpu: UInt32
+    private let recorder: RunRecorder
+    /// Where to look closely, if the run is repeated to see a guest's last instructions.
+    private let retrace: Retrace?
     private(set) var exits: [ExitCode: UInt64] = [:]
-    private(set) var lines: [String] = []
     /// The registers at the last exit.
     private(set) var last = VMSA()
     private(set) var lastExit = GuestExit(.invalid)
+    private(set) var lastGHCB: UInt64 = 0
+    /// The way to memory at the last exit.
+    private(set) var memory: GuestAccess?
     /// The guest has halted and waits for an event; entering it again runs nothing.
     private(set) var isWaiting = false
 
-    init(_ processor: X86Processor, vcpu: Int, isTraced: Bool) {
+    init(_ processor: X86Processor, vcpu: UInt32, recorder: RunRecorder, retrace: Retrace?) {
         self.processor = processor
         self.vcpu = vcpu
-        self.isTraced = isTraced
+        self.recorder = recorder
+        self.retrace = retrace
     }
 
     func run(
@@ -33,54 +39,65 @@ final class TracingProcessor: GuestProcessor {
             return GuestExit(.interrupt)
         }
         isWaiting = false
-        if isTraced { note("kvm_entry: vcpu \(vcpu), rip 0x\(String(state.registers.rip, radix: 16))") }
-        let exit = processor.run(&state, memory, interruptedBy: interrupt)
+        if recorder.isTraced { noteEntry(state, memory) }
+        recorder.entered(vcpu)
+        let exit =
+            retrace?.run(processor, vcpu, &state, memory, interrupt)
+            ?? processor.run(&state, memory, interruptedBy: interrupt)
+        recorder.left(vcpu, exit, ghcb: state.ghcb)
         exits[exit.code, default: 0] += 1
         last = state.registers
         lastExit = exit
+        lastGHCB = state.ghcb
+        self.memory = memory
         isWaiting = exit.code == .halt
-        if isTraced {
-            note(
-                "kvm_exit: vcpu \(vcpu) reason \(exit.code) rip 0x\(String(state.registers.rip, radix: 16)) info1 "
-                    + "0x\(String(exit.info1, radix: 16)) info2 0x\(String(exit.info2, radix: 16)) ghcb "
-                    + "0x\(String(state.ghcb, radix: 16))")
-        }
+        if recorder.isTraced { noteExit(exit, state, memory) }
         return exit
     }
 
-    /// Adds a line at the guest's own time.
-    func note(_ text: String) {
-        guard isTraced else { return }
-        let count = String(processor.counts.instructions)
-        let time = String(repeating: "0", count: max(0, 12 - count.count)) + count
-        lines.append("vcpu-\(vcpu) [\(time)] \(text)")
+    private func noteEntry(_ state: VirtualCPUState, _ memory: GuestAccess) {
+        if lastExit.code == .vmgexit, self.memory != nil {
+            recorder.note("reply", vcpu: vcpu, DecodedReply(ghcb: state.ghcb, memory).fields)
+        }
+        let event = state.event
+        if event.isValid {
+            recorder.note(
+                "inject", vcpu: vcpu,
+                [("vector", String(event.vector)), ("kind", event.kind.map { "\($0)" } ?? "unknown")]
+                    + (event.errorCode.map { [("error", hexadecimal(UInt64($0)))] } ?? []))
+        }
+        recorder.note("entry", vcpu: vcpu, [("rip", hexadecimal(state.registers.rip))])
     }
 
-    /// The registers at the last exit, for a guest that died.
-    var autopsy: String {
-        func hex(_ value: UInt64) -> String {
-            let digits = String(value, radix: 16)
-            return String(repeating: "0", count: 16 - digits.count) + digits
+    private func noteExit(_ exit: GuestExit, _ state: VirtualCPUState, _ memory: GuestAccess) {
+        recorder.note(
+            "exit", vcpu: vcpu,
+            [
+                ("reason", exit.code.description), ("rip", hexadecimal(state.registers.rip)),
+                ("info1", hexadecimal(exit.info1)), ("info2", hexadecimal(exit.info2)),
+            ])
+        switch exit.code {
+        case .vmgexit: recorder.note("vmgexit", vcpu: vcpu, DecodedVMGEXIT(ghcb: state.ghcb, memory).fields)
+        case .nestedPageFault:
+            recorder.note(
+                "fault", vcpu: vcpu,
+                [
+                    ("gpa", hexadecimal(exit.info2)), ("error", hexadecimal(exit.info1)),
+                    ("bits", PageFaultError(rawValue: exit.info1).words),
+                ])
+        default: break
         }
-        let r = last
-        var lines = ["vcpu \(vcpu): last exit \(lastExit.code), CPL \(r.cpl)"]
-        for row in [
-            [("rip", r.rip), ("rflags", r.rflags), ("cr2", r.cr2), ("cr3", r.cr3)],
-            [("rax", r.rax), ("rbx", r.rbx), ("rcx", r.rcx), ("rdx", r.rdx)],
-            [("rsi", r.rsi), ("rdi", r.rdi), ("rbp", r.rbp), ("rsp", r.rsp)],
-            [("r8", r.r8), ("r9", r.r9), ("r10", r.r10), ("r11", r.r11)],
-            [("r12", r.r12), ("r13", r.r13), ("r14", r.r14), ("r15", r.r15)],
-            [("cr0", r.cr0), ("cr4", r.cr4), ("efer", r.efer), ("idt", r.idtr.base)],
-        ] {
-            lines.append(
-                "  "
-                    + row.map { String(repeating: " ", count: 6 - $0.0.count) + "\($0.0) \(hex($0.1))" }.joined(
-                        separator: " "))
-        }
-        let exceptions = processor.counts.exceptions.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
-        lines.append("  exceptions by vector: " + (exceptions.isEmpty ? "none" : exceptions.joined(separator: ", ")))
-        let undefined = processor.counts.undefined.sorted { $0.key < $1.key }.map { "\($0.key) (\($0.value))" }
-        if !undefined.isEmpty { lines.append("  undefined instructions: " + undefined.joined(separator: "; ")) }
-        return lines.joined(separator: "\n")
+    }
+}
+
+extension PageFaultError {
+    /// The names of the bits that are set.
+    var words: String {
+        let names: [(Self, String)] = [
+            (.present, "P"), (.write, "W"), (.user, "U"), (.reserved, "RSV"), (.instructionFetch, "ID"), (.rmp, "RMP"),
+            (.finalAddress, "FINAL"), (.guestPageTable, "TABLE"), (.encrypted, "ENC"), (.sizeMismatch, "SIZEM"),
+            (.vmpl, "VMPL"),
+        ]
+        return names.filter { contains($0.0) }.map(\.1).joined(separator: "|")
     }
 }
