@@ -48,7 +48,9 @@ struct DecodeLengthTests {
                 onlyHere["\(i.mnemonic)", default: 0] += 1
                 continue
             }
-            if bytes.contains(0x66), Self.knownToDiffer.contains(where: { answer.text.hasPrefix($0) }) { continue }
+            let name = answer.text.split(separator: " ").first { !Self.prefixes.contains(String($0)) } ?? ""
+            if bytes.contains(0x66), Self.knownToDiffer.contains(where: { name.hasPrefix($0) }) { continue }
+            if mode == .bits64, Self.hasLostREX(bytes) { continue }
             both += 1
             if i.length != answer.count {
                 let text = bytes.map { String(UInt16($0) | 0x100, radix: 16).dropFirst() }.joined(separator: " ")
@@ -62,6 +64,13 @@ struct DecodeLengthTests {
         let summary = "\(complaints.count) differ:\n" + complaints.prefix(30).joined(separator: "\n")
         let agrees = complaints.isEmpty
         #expect(agrees, Comment(rawValue: summary))
+    }
+
+    /// Whether a REX prefix stands before another prefix: it counts for nothing, and LLVM lets it count all the same.
+    private static func hasLostREX(_ bytes: [UInt8]) -> Bool {
+        let legacy: Set<UInt8> = [0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x2e, 0x36, 0x3e, 0x26, 0x64, 0x65]
+        let prefixes = bytes.prefix { legacy.contains($0) || 0x40...0x4f ~= $0 }
+        return zip(prefixes, prefixes.dropFirst()).contains { 0x40...0x4f ~= $0 && legacy.contains($1) }
     }
 
     /// Streams of 16 bytes, of which the first instruction counts.
