@@ -19,7 +19,8 @@ struct AutopsyTests {
         for part in [
             "to the host it is private", "guest tables, CR3 0x", "level 1 at GPA 0x", ", no C-bit",
             "nested tables, root 0x", "RMP entry of frame 0x", "validated",
-            "REFUSED by the RMP: a shared access, and the page is assigned", "who changed the page's state, the last first",
+            "REFUSED by the RMP: a shared access, and the page is assigned",
+            "who changed the page's state, the last first",
             "the guest, vCPU 0, at RIP 0x", "PVALIDATE of GPA 0x", "last instructions, the newest last", "  > 0x",
         ] { #expect(text.contains(part), "\(part): \(text)") }
     }
@@ -59,7 +60,9 @@ struct AutopsyTests {
     func lastInstructions(_ name: String) throws {
         let lines = death(name).split(separator: "\n").map(String.init)
         let start = try #require(lines.firstIndex { $0.contains("last instructions") })
-        let code = lines[(start + 1)...].prefix { $0.hasPrefix("    ") || $0.hasPrefix("  > ") }
+        let code = lines[(start + 1)...].prefix { line in
+            ["    0x", "      -> ", "  > "].contains { line.hasPrefix($0) }
+        }
         #expect(code.count >= 10)
         #expect(code.last?.hasPrefix("  > ") == true)
         for line in code where !line.contains("-> ") {

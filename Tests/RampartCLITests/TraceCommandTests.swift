@@ -26,17 +26,19 @@ struct TraceCommandTests {
     private func execute(_ arguments: String...) -> CommandOutcome { RampartCommand.execute(["trace"] + arguments) }
 
     @Test(
-        "two runs give byte-identical traces that can be read",
-        arguments: BundledGuest.allCases, PersonalityName.allCases)
+        "two runs give byte-identical traces that can be read: each guest but ticks under each host, eager and lazy in turn",
+        arguments: [BundledGuest.hello, .convert, .smp, .misbehave], PersonalityName.allCases)
     func determinism(_ guest: BundledGuest, _ personality: PersonalityName) throws {
-        for policy in [PolicyName.eager, .lazy] {
-            let first = try Self.record(guest, personality, policy)
-            #expect(first == (try Self.record(guest, personality, policy)))
-            let trace = try TraceFile(Array(first.utf8), name: "trace")
-            #expect(trace.events.count > 100)
-            // Every event survives its line.
-            for event in trace.events { #expect(TraceEvent(line: event.line[...]) == event) }
-        }
+        let places = [
+            BundledGuest.allCases.firstIndex(of: guest), PersonalityName.allCases.firstIndex(of: personality),
+        ]
+        let policy = places.compactMap(\.self).reduce(0, +).isMultiple(of: 2) ? PolicyName.eager : .lazy
+        let first = try Self.record(guest, personality, policy)
+        #expect(first == (try Self.record(guest, personality, policy)))
+        let trace = try TraceFile(Array(first.utf8), name: "trace")
+        #expect(trace.events.count > 100)
+        // Every event survives its line.
+        for event in trace.events { #expect(TraceEvent(line: event.line[...]) == event) }
     }
 
     @Test("a trace has each kind of event, and the run's own counts agree with it")

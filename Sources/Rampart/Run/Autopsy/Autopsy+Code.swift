@@ -14,7 +14,8 @@ extension AutopsyParts {
         let completed = completed(by: processor)
         if completed.isEmpty {
             lines.append(
-                retrace == nil ? "    (unknown: the run is too long to be made again, or depends on input)" : "    (none)")
+                retrace == nil
+                    ? "    (unknown: the run is too long to be made again, or depends on input)" : "    (none)")
         }
         var previous: DisassembledInstruction?
         for instruction in completed.suffix(Self.shown) {
