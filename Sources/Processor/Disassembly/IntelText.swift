@@ -148,10 +148,16 @@ struct IntelText {
         case .cmpxchg8b: return IntelNames.pointer(i.intelMnemonic(bytes) == "cmpxchg16b" ? 16 : 8)
         // A segment register is a word in memory.
         case .movseg: return IntelNames.pointer(2)
+        // Eighty bits, real or decimal: DB and DF. The other forms say their width.
+        case .fld where escape == 0xdb, .fstp where escape == 0xdb: return IntelNames.pointer(10)
+        case .fbld, .fbstp: return IntelNames.pointer(10)
         case .nop where opcodeIsPrefetch: return IntelNames.pointer(1)
         default: return IntelNames.pointer(i.memory.width.byteCount)
         }
     }
+
+    /// The opcode byte of an x87 instruction. No prefix is among these.
+    private var escape: UInt8? { bytes.first { 0xd8...0xdf ~= $0 } }
 
     private var opcodeIsPrefetch: Bool { i.intelMnemonic(bytes).hasPrefix("prefetch") }
 
