@@ -126,10 +126,12 @@ extension HostileHost {
     }
 
     private func alias(_ victim: Victim, _ machine: VirtualMachine) -> Bool {
-        let other = machine.backing.withLock {
+        let other: PFN? = machine.backing.withLock {
             let folios = victim.file.folios
             let index = victim.slot.guestIndex(of: victim.gfn)
-            return folios.frame(at: index ^ 1) ?? folios.frame(at: index ^ 2)
+            // The file may end beside the page.
+            let neighbours = [index ^ 1, index ^ 2].filter { $0 < folios.pageCount }
+            return neighbours.lazy.compactMap { folios.frame(at: $0) }.first
         }
         guard let other else { return false }
         machine.beginInvalidation(victim.gfn..<victim.gfn + 1)
