@@ -280,7 +280,8 @@ struct NativeComparisonTests {
         guest.state.registers.xcr0 = 3
         let long = guest.state
         var undefined: Set<Int> = []
-        for form in EncodedForm.all {
+        // The encoder picks registers for these that do not exist, which is #UD, too.
+        for form in EncodedForm.all where ![.movcr, .movseg].contains(form.form.mnemonic) {
             for memory in [false, true] {
                 var random = TestRandom(UInt64(form.index + 1))
                 guard let code = form.encode(memory: memory, width: .double, &random) else { continue }
