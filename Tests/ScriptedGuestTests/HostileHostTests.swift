@@ -185,7 +185,7 @@ struct HostileHostTests {
     func integrity() throws {
         var ends: [String: Int] = [:]
         var attacks: [HostileAttack: UInt64] = [:]
-        for seed in 0..<UInt64(60 * HostileScale.factor) {
+        for seed in 0..<UInt64(6 * HostileScale.factor) {
             let only: Set<HostileAttack> = [.unassign, .remap, .swapBack, .alias, .changeShared, .claimConversion]
             let hostility = Hostility(
                 seed % 2 == 0 ? only : Set(HostileAttack.allCases), seed: seed, interval: 2 + seed % 7,
