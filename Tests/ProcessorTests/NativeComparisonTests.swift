@@ -1,5 +1,6 @@
 // Every form of the opcode table that a program can execute, compared with the processor that the tests run on.
 
+import Machine
 import SNPArchitecture
 import Testing
 
