@@ -2,6 +2,7 @@
 // neither happens.
 
 import Machine
+import Processor
 import SNPArchitecture
 import Testing
 

@@ -35,6 +35,7 @@ struct HostileRunTests {
         case .halted: "halted"
         case .refused: "refused"
         case .timeLimit: "time limit"
+        case .quit: "quit"
         }
     }
 
