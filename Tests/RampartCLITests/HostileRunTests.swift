@@ -12,14 +12,16 @@ struct HostileRunTests {
     static let rows: [[String]] = {
         let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent()
-        let text = (try? String(contentsOf: root.appendingPathComponent("Spec/hostile-attacks.tsv"), encoding: .utf8)) ?? ""
+        let text =
+            (try? String(contentsOf: root.appendingPathComponent("Spec/hostile-attacks.tsv"), encoding: .utf8)) ?? ""
         return text.split(separator: "\n").filter { !$0.hasPrefix("#") }.map {
             $0.split(separator: "\t").map(String.init)
         }
     }()
 
     private func run(
-        _ guest: BundledGuest, _ attacks: [String], _ seed: UInt64, _ policy: PolicyName = .eager, isTraced: Bool = false
+        _ guest: BundledGuest, _ attacks: [String], _ seed: UInt64, _ policy: PolicyName = .eager,
+        isTraced: Bool = false
     ) throws -> RunReport {
         try runGuest(
             RunRequest(

@@ -71,17 +71,21 @@ extension HostileHost {
                 machine.attributeRuns(in: slot.frames).filter { $0.attribute == .private }.map(\.range)
             }
         }
-        if let target = hostility.target { frames = frames.contains { $0.contains(target) } ? [target..<target + 1] : [] }
+        if let target = hostility.target {
+            frames = frames.contains { $0.contains(target) } ? [target..<target + 1] : []
+        }
         let total = frames.reduce(0) { $0 + UInt64($1.count) }
         guard total > 0 else { return nil }
         // A few tries: what is private need not be backed yet.
         for _ in 0..<16 {
             var index = draw(below: total)
-            guard let range = frames.first(where: { range in
-                if index < UInt64(range.count) { return true }
-                index -= UInt64(range.count)
-                return false
-            }) else { return nil }
+            guard
+                let range = frames.first(where: { range in
+                    if index < UInt64(range.count) { return true }
+                    index -= UInt64(range.count)
+                    return false
+                })
+            else { return nil }
             let gfn = range.lowerBound + index
             guard let slot = machine.memorySlots.first(where: { $0.frames.contains(gfn) }), let file = slot.guestMemory,
                 let pfn = machine.backing.withLock({ file.folios.frame(at: slot.guestIndex(of: gfn)) }),

@@ -29,7 +29,8 @@ public enum PersonalityName: String, CaseIterable, Sendable {
             .hostile(
                 Hostility(
                     attacks.isEmpty
-                        ? Set(HostileAttack.allCases) : Set(attacks.compactMap(HostileAttack.init(rawValue:))), seed: seed)
+                        ? Set(HostileAttack.allCases) : Set(attacks.compactMap(HostileAttack.init(rawValue:))),
+                    seed: seed)
             )
         }
     }
