@@ -55,7 +55,8 @@ extension Instruction {
         case .jcxz: return [.word: "jcxz", .double: "jecxz"][addressWidth] ?? "jrcxz"
         case .xlat: return "xlatb"
         case .fwait: return "wait"
-        case .movs, .cmps, .stos, .lods, .scas, .ins, .outs: return "\(mnemonic)" + (width == .quad ? "q" : wordOrDouble)
+        case .movs, .cmps, .stos, .lods, .scas, .ins, .outs:
+            return "\(mnemonic)" + (width == .quad ? "q" : wordOrDouble)
         case .movd: return isWide(bytes) ? "movq" : "movd"
         case .pextrd: return isWide(bytes) ? "pextrq" : "pextrd"
         case .pinsrd: return isWide(bytes) ? "pinsrq" : "pinsrd"

@@ -89,7 +89,8 @@ struct IntelText {
         case .memory: return memory
         case .immediate(let value): return Self.number(value)
         case .target(let distance): return Self.unsigned(branchTarget(distance))
-        case .far(let selector, let offset): return Self.unsigned(UInt64(selector)) + ":" + Self.unsigned(UInt64(offset))
+        case .far(let selector, let offset):
+            return Self.unsigned(UInt64(selector)) + ":" + Self.unsigned(UInt64(offset))
         case .segment(let segment): return "\(segment)"
         case .control(let number): return "cr\(number)"
         case .debug(let number): return "dr\(number)"
@@ -138,7 +139,8 @@ struct IntelText {
     /// How much an instruction accesses, where it says.
     private var pointer: String {
         switch i.mnemonic {
-        case .lea, .sgdt, .sidt, .lgdt, .lidt, .fxsave, .fxrstor, .xsave, .xrstor, .xsaveopt, .xsavec, .xsaves, .xrstors:
+        case .lea, .sgdt, .sidt, .lgdt, .lidt, .fxsave, .fxrstor, .xsave, .xrstor, .xsaveopt, .xsavec, .xsaves,
+            .xrstors:
             return ""
         case .invlpg: return IntelNames.pointer(1)
         case .callf, .jmpf, .les, .lds, .lss, .lfs, .lgs:

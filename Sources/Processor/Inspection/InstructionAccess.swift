@@ -30,8 +30,12 @@ extension VMSA {
     /// - Deviates: string instructions count as one element, and what system instructions access beside their operand is
     ///   left out
     public func accesses(of bytes: [UInt8]) -> [InstructionAccess] {
-        var result = [InstructionAccess(linear: linearRIP, byteCount: 1, kind: .execute, name: "the instruction's fetch")]
-        guard case .instruction(let i) = Decoder.decode(Array(bytes.prefix(15)), mode: codeSize.mode) else { return result }
+        var result = [
+            InstructionAccess(linear: linearRIP, byteCount: 1, kind: .execute, name: "the instruction's fetch")
+        ]
+        guard case .instruction(let i) = Decoder.decode(Array(bytes.prefix(15)), mode: codeSize.mode) else {
+            return result
+        }
         func add(_ linear: UInt64, _ byteCount: Int, _ kind: AccessKind, _ name: String) {
             result.append(InstructionAccess(linear: linear, byteCount: max(1, byteCount), kind: kind, name: name))
         }
