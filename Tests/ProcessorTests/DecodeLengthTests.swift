@@ -129,7 +129,7 @@ struct DecodeLengthTests {
             else { continue }
             let text = parts.dropFirst().joined(separator: " ").trimmingCharacters(in: .whitespaces)
             // A prefix that LLVM shows by itself belongs to what follows.
-            if Self.prefixes.contains(text) {
+            if !text.isEmpty, text.split(separator: " ").allSatisfy({ Self.prefixes.contains(String($0)) }) {
                 pending += bytes.count
                 continue
             }
@@ -141,8 +141,7 @@ struct DecodeLengthTests {
 
     private static let prefixes: Set<String> = [
         "data16", "data32", "addr16", "addr32", "lock", "rep", "repne", "cs", "ds", "es", "ss", "fs", "gs", "repz",
-        "repnz",
-        "rex64",
+        "repnz", "repe", "rex64", "xacquire", "xrelease",
     ]
 }
 
