@@ -10,11 +10,12 @@ let package = Package(
     dependencies: [.package(name: "Rampart", path: "..")],
     targets: [
         .target(name: "Fuzzing", dependencies: [emulation]),
-        // libFuzzer brings main.
+        .target(name: "LibFuzzer"),
+        // SwiftPM makes the program's main of Fuzz_main, in place of libFuzzer's own. gold cannot link what a sanitizer needs.
         .executableTarget(
-            name: "Fuzz", dependencies: ["Fuzzing"],
+            name: "Fuzz", dependencies: ["Fuzzing", "LibFuzzer"],
             swiftSettings: [.unsafeFlags(["-parse-as-library"])],
-            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer"])]),
+            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -146,6 +146,14 @@ extension RequestWorld {
                     skipped: a.int(0), count: a.int(1), with: FirmwareStatus(rawValue: UInt16(a[2])))
             },
             Operation("exhaust", [.number("left")]) { world, a in world.sealed.exhaustMemory(leaving: a.int(0)) },
+            // A host that attacks: which attacks is a mask, in the order that they are declared in.
+            Operation(
+                "hostile", [.number("guest"), .number("attacks", 4), .number("seed", 2), .number("interval")]
+            ) { world, a in
+                let attacks = HostileAttack.allCases.enumerated().filter { a[1] >> UInt64($0.offset) & 1 == 1 }
+                world.guest(a[0]).vm.setPersonality(
+                    .hostile(Hostility(Set(attacks.map(\.element)), seed: a[2], interval: a[3])))
+            },
         ]
     }
 }
