@@ -1,5 +1,6 @@
 // Inputs by hand: `show FILE` prints an input as text, `make TEXT FILE` makes an input of a text, `play FILE...` runs inputs
-// or texts and prints each step. A file whose name ends in .txt is a text.
+// or texts and prints each step, `words TEXT...` prints each line of texts as a word of a libFuzzer dictionary: so whole steps
+// are put into inputs. A file whose name ends in .txt is a text.
 
 import Fuzzing
 import Glibc
@@ -36,9 +37,26 @@ func execute(_ words: [String], _ target: any FuzzTarget) throws -> CInt? {
         for byte in bytes { putc(CInt(byte), file) }
         fclose(file)
         return 0
+    case ("words", 2...):
+        for word in try dictionary(words.dropFirst(), target) { print(word) }
+        return 0
     case ("play", 2...): return try play(words.dropFirst(), target) ? 0 : 1
     default: return nil
     }
+}
+
+/// The steps of texts, each once, as words of a dictionary.
+private func dictionary(_ paths: ArraySlice<String>, _ target: any FuzzTarget) throws -> [String] {
+    var found: Set<String> = []
+    for path in paths {
+        for line in String(decoding: try contents(path), as: UTF8.self).split(separator: "\n") {
+            let bytes = try target.bytes(String(line))
+            guard !bytes.isEmpty else { continue }
+            let digits = bytes.map { ($0 < 16 ? "\\x0" : "\\x") + String($0, radix: 16) }
+            found.insert("\"\(digits.joined())\"")
+        }
+    }
+    return found.sorted()
 }
 
 /// Runs inputs and prints each step as it begins; false if something is wrong. A text must say the same once it has been bytes.

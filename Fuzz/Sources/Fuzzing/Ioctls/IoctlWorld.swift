@@ -100,9 +100,9 @@ extension IoctlWorld.Guest {
     func user(_ number: UInt64) -> UserMemory? { users.isEmpty ? nil : users[Int(number % UInt64(users.count))] }
 
     /// Does a guest access as its processor would: nested page faults go to the hypervisor, and the access starts again, a
-    /// few times.
+    /// few times. Before LAUNCH_START a guest has no key, and cannot run.
     func access(_ body: (GuestAccess) throws -> Void) throws {
-        guard let memory = vm.makeGuestAccess() else { return }
+        guard let memory = vm.makeGuestAccess() else { throw Errno.noDevice }
         for _ in 0..<4 {
             do { return try body(memory) } catch {
                 let fault: GuestFault? =
