@@ -10,11 +10,15 @@ struct MeasureCommand: ParsableCommand {
         commandName: "measure",
         abstract: "Print the launch digest of a guest, by running its launch.",
         discussion: """
-            The flags are those of sev-snp-measure; the digest is all there is on standard output.
+            The flags are those of sev-snp-measure; the digest is all there is on standard output. With --explain it is
+            followed by what it is made of: a line for each page, with the hash of its content. With --diff FILE the launch is
+            compared with one that was explained before, page by page; the exit status is 1 if they differ.
 
               rampart measure --mode snp --vcpus 4 --vcpu-type EPYC-Milan --ovmf OVMF.fd
               rampart measure --mode snp --vcpus 1 --vmm-type ec2 --ovmf ovmf_img.fd
               rampart measure --mode snp:ovmf-hash --ovmf OVMF.fd
+              rampart measure --mode snp --vcpus 4 --vcpu-type EPYC-Milan --ovmf old.fd --explain > old.txt
+              rampart measure --mode snp --vcpus 4 --vcpu-type EPYC-Milan --ovmf new.fd --diff old.txt
             """)
 
     @Option(help: "Guest mode (snp, snp:ovmf-hash).", transform: MeasureMode.init(argument:))
@@ -77,6 +81,14 @@ struct MeasureCommand: ParsableCommand {
     @Flag(help: "Write the measured VMSAs to vmsa<N>.bin in the current directory.")
     var dumpVmsa = false
 
+    @Flag(help: "Say what the digest is made of, page by page.")
+    var explain = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Say in which pages this launch differs from the one that --explain wrote to a file.", valueName: "path"))
+    var diff: String?
+
     @Flag(name: .shortAndLong, help: "Say what the digest is.")
     var verbose = false
 
@@ -138,37 +150,6 @@ extension MeasureCommand {
         }
         return CPUSignature(rawValue: 0)
     }
-
-    /// Writes the VMSAs if asked to, and renders the digest.
-    func outcome(_ result: MeasureResult) throws -> CommandOutcome {
-        if dumpVmsa && mode == .snp {
-            for index in 0..<result.plan.vcpuCount {
-                do throws(FileError) {
-                    try writeFile("vmsa\(index).bin", result.plan.vmsa(index).bytes)
-                } catch {
-                    throw InputError(error.description)
-                }
-            }
-        }
-        let format = mode == .imageHash ? .hex : outputFormat
-        let digest = format.text(result.digest)
-        if json { return CommandOutcome(output: result.json(mode, digest, vmmType).indented() + "\n") }
-        let prefix = verbose && mode == .snp ? "Calculated SEV_SNP guest measurement: " : ""
-        return CommandOutcome(output: prefix + digest + "\n")
-    }
-}
-
-extension MeasureResult {
-    func json(_ mode: MeasureMode, _ digest: String, _ vmm: VMMType) -> JSON {
-        var pages: [(String, JSON)] = LaunchPlan.PageKind.allCases.compactMap { kind in
-            let count = plan.steps.filter { $0.kind == kind }.reduce(0) { $0 + $1.pageCount }
-            return count == 0 ? nil : ("\(kind)", .unsigned(count))
-        }
-        if plan.vcpuCount > 0 { pages.append(("vmsa", .integer(plan.vcpuCount))) }
-        var members: [(String, JSON)] = [("digest", .string(digest)), ("mode", .string(mode.rawValue))]
-        if mode == .snp { members += [("vmm", .string(vmm.name)), ("vcpus", .integer(plan.vcpuCount))] }
-        return .object(members + [("imageBytes", .integer(plan.image?.bytes.count ?? 0)), ("pages", .object(pages))])
-    }
 }
 
 extension String? {
@@ -179,7 +160,7 @@ extension String? {
 extension MeasureCommand: OutcomeCommand {
     func perform() throws -> CommandOutcome {
         do {
-            return try outcome(measure(request()))
+            return try outcome(measure(request(), explains: explain || diff != nil))
         } catch let failure as LaunchFailure {
             throw CommandFailure(failure)
         }

@@ -34,6 +34,8 @@ struct Firmware {
     var asids: ASIDTable
     /// Guest contexts by their page.
     var guests: [PFN: GuestRecord] = [:]
+    /// Guests remember what their launch digests are made of. No equivalent on hardware.
+    var remembersMeasuredPages = false
     /// The version that runs: the configuration's until an image is downloaded.
     var version: FirmwareVersion
     var currentTCB: TCBVersion

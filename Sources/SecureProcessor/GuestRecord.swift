@@ -28,6 +28,8 @@ struct GuestRecord {
     var policy = GuestPolicy()
     /// LD.
     var launchDigest = LaunchDigest()
+    /// What went into LD, page by page, if the firmware was asked to remember it.
+    var measuredPages: [PageInfo] = []
     /// IMD.
     var imageDigest = LaunchDigest()
     var initialMigrationImage = false

@@ -82,6 +82,17 @@ extension SecureProcessor {
         }
     }
 
+    /// Lets guests that are launched from now on remember what their launch digests are made of, for `measuredPages(context:)`.
+    /// No equivalent on hardware.
+    public func rememberMeasuredPages() { withFirmware { $0.remembersMeasuredPages = true } }
+
+    /// What a guest's launch digest is made of: PAGE_INFO of each 4 KiB page in the order of the launch. The digest of each, its
+    /// SHA-384, is the next one's DIGEST_CUR, and the last one's is the launch digest. Empty unless firmware was told to remember
+    /// it. No equivalent on hardware.
+    public func measuredPages(context: SPA) -> [PageInfo] {
+        withFirmware { firmware in firmware.guests[firmware.frame(of: context)]?.measuredPages ?? [] }
+    }
+
     /// CHIP_ID: the 64 bytes that name this chip, masked or not. Legacy GET_ID would return them.
     public var chipIdentifier: [UInt8] { withFirmware { $0.chip.identifier } }
 

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Crypto
 import Monitor
 import Rampart
 import SNPArchitecture
@@ -147,6 +148,91 @@ struct MeasureCommandTests {
         ])
         .outcome(MeasureResult(digest: digest, plan: plan))
         #expect(image.output == hex + "\n")
+    }
+
+    @Test("an explanation chains to the digest, and its text reads back")
+    func explanation() throws {
+        try withBundledImage { path in
+            let command = try Self.explaining(path, vcpus: 2)
+            let result = try measure(command.request(), explains: true)
+            let explanation = try #require(result.explanation)
+            // The chain, made again from the pages alone.
+            let digest = explanation.pages.reduce(explanation.start) { digest, page in
+                let info = PageInfo(
+                    currentDigest: digest, contents: page.contents, pageType: page.type, permissions: page.permissions,
+                    gpa: page.gpa)
+                return Array(SHA384.hash(data: info.encoded))
+            }
+            #expect(digest == result.digest && explanation.digest == digest)
+            #expect(explanation.pages.suffix(2).map(\.type) == [.vmsa, .vmsa])
+            #expect(explanation.pages.last?.origin == "vCPU 1")
+            #expect(explanation.pages.contains { $0.type == .cpuid && $0.contents.allSatisfy { $0 == 0 } })
+            let text = try command.outcome(result).output
+            #expect(try explainedPages(reading: text, from: "f") == explanation.pages)
+            #expect(text.hasSuffix("digest \(hexadecimal(digest))\n"))
+            let silent = try measure(command.request())
+            #expect(silent.explanation == nil && silent.digest == digest)
+        }
+    }
+
+    private static func explaining(_ path: String, vcpus: Int, _ more: String...) throws -> MeasureCommand {
+        try MeasureCommand.parse(
+            ["--ovmf", path, "--mode", "snp", "--vcpu-type", "EPYC-Milan", "--vcpus", "\(vcpus)", "--explain"] + more)
+    }
+
+    @Test("a launch is compared with an explained one, page by page")
+    func comparison() throws {
+        var changed = BundledImage.bytes
+        // The last byte is at the reset vector, in the image's last page.
+        changed[changed.count - 1] ^= 1
+        try withBundledImage { path in
+            let text = try Self.explaining(path, vcpus: 1).perform().output
+            try withFile(Array(text.utf8)) { former in
+                let same = try Self.explaining(path, vcpus: 1, "--diff", former).perform()
+                #expect(same.output == "both launches have the same pages\n" && same.status == .good)
+                let more = try Self.explaining(path, vcpus: 2, "--diff", former).perform()
+                #expect(more.output == "0xfffffffff000: only in the second launch (vCPU 1)\n")
+                #expect(more.status == .violation)
+                try withFile(changed) { other in
+                    let outcome = try Self.explaining(other, vcpus: 1, "--diff", former).perform()
+                    let offset = String(changed.count - 4096, radix: 16)
+                    #expect(outcome.output == "0xfffff000: other contents (image offset 0x\(offset))\n")
+                    let json = try Self.explaining(other, vcpus: 1, "--diff", former, "--json").perform()
+                    #expect(json.output.contains("\"difference\": \"other contents\"") && json.status == .violation)
+                }
+            }
+            try withFile(Array("0x1000 NORMAL 0 12 x\n".utf8)) { rubbish in
+                let error = #expect(throws: InputError.self) {
+                    _ = try Self.explaining(path, vcpus: 1, "--diff", rubbish).perform()
+                }
+                #expect(error?.description.hasPrefix("\(rubbish): line 1 is not a page of a launch") == true)
+            }
+        }
+    }
+
+    @Test("launches differ in types, permissions, order and in pages that only one has")
+    func differences() {
+        func page(_ number: UInt64, _ type: PageType = .normal, _ byte: UInt8 = 0, vmpl: UInt32 = 0) -> ExplainedPage {
+            ExplainedPage(
+                gpa: GPA(number << 12), type: type, permissions: VMPLPermissionSet(rawValue: vmpl),
+                contents: [UInt8](repeating: byte, count: 48), origin: "page \(number)")
+        }
+        func lines(_ first: [ExplainedPage], _ second: [ExplainedPage]) -> [String] {
+            compareLaunches(first, second).map(\.description)
+        }
+        let four = [page(1), page(2), page(3), page(9)]
+        #expect(lines(four, four) == [])
+        #expect(
+            lines(four, [page(1, .normal, 1), page(2, .normal, 1), page(3, .normal, 2), page(9)])
+                == ["0x1000 and 2 after it: other contents (page 1)"])
+        #expect(
+            lines(four, [page(1, .zero), page(2, vmpl: 0x100), page(9), page(5)]) == [
+                "0x1000: type NORMAL in the first launch, ZERO in the second (page 1)",
+                "0x2000: other permissions (page 2)", "0x3000: only in the first launch (page 3)",
+                "0x5000: only in the second launch (page 5)",
+            ])
+        #expect(
+            lines(four, [page(1), page(3), page(2), page(9)]) == ["0x2000: from here on in another order (page 2)"])
     }
 }
 

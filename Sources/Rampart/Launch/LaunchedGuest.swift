@@ -15,6 +15,8 @@ public final class LaunchedGuest {
     public let machine: VirtualMachine
     /// The firmware's digest of the launch, 48 bytes.
     public private(set) var digest: [UInt8] = []
+    /// What the digest is made of, page by page; empty unless asked for.
+    public private(set) var measuredPages: [PageInfo] = []
     /// The guest's virtual CPUs, by identifier. What executes their code is for the caller to attach.
     public private(set) var virtualCPUs: [VirtualCPU] = []
 
@@ -26,11 +28,12 @@ public final class LaunchedGuest {
     ///   - policy: how later conversions change the RMP
     ///   - owner: what the guest's owner asks of firmware
     ///   - host: the host to launch on; nil for one of its own, of the size that the guest needs
+    ///   - remembersPages: whether `measuredPages` is filled in
     /// - Throws: in check order: `.features`; `.memory`; what the host, a call or firmware refuses
     /// - Deviates: memory from 3 GiB up to 4 GiB is the image's; memory beyond 3 GiB starts at 4 GiB
     public init(
         _ plan: LaunchPlan, memoryByteCount: UInt64? = nil, policy: any ConversionPolicy = EagerPolicy(),
-        owner: OwnerRequest = OwnerRequest(), on host: EmulatedHost? = nil
+        owner: OwnerRequest = OwnerRequest(), on host: EmulatedHost? = nil, remembersPages: Bool = false
     ) throws(LaunchFailure) {
         guard plan.vcpuCount == 0 || plan.bootstrapVMSA.sevFeatures.contains(.snpActive) else {
             throw .features(plan.bootstrapVMSA.sevFeatures)
@@ -47,6 +50,7 @@ public final class LaunchedGuest {
         do throws(Errno) { machine = try VirtualMachine(host: emulated.host, policy: policy) } catch {
             throw .call("KVM_CREATE_VM", error)
         }
+        if remembersPages { emulated.secureProcessor.rememberMeasuredPages() }
         try addMemory(regions)
         try launch(plan, owner)
     }
@@ -113,6 +117,7 @@ public final class LaunchedGuest {
             try machine.snpLaunchFinish(owner.finishRequest)
         }
         digest = emulated.secureProcessor.inspectGuest(context: context.address)?.launchDigest ?? []
+        measuredPages = emulated.secureProcessor.measuredPages(context: context.address)
     }
 
     /// The most pages of one call, so that zero pages with contents need no memory of their own size.

@@ -78,30 +78,3 @@ public struct InputError: Error, Hashable, Sendable, CustomStringConvertible {
     /// Makes an error.
     public init(_ description: String) { self.description = description }
 }
-
-/// The outcome of a measurement.
-public struct MeasureResult {
-    /// The launch digest, 48 bytes.
-    public var digest: [UInt8]
-    /// The launch that gave it.
-    public var plan: LaunchPlan
-
-    /// The guest that was launched, alive as long as the result: a process that only prints the digest need not take it down.
-    private var guest: LaunchedGuest?
-
-    /// Makes a result.
-    public init(digest: [UInt8], plan: LaunchPlan, guest: LaunchedGuest? = nil) {
-        self.digest = digest
-        self.plan = plan
-        self.guest = guest
-    }
-}
-
-/// Measures a guest by launching it.
-///
-/// - Throws: in check order: `InputError` for files and what is in them; `LaunchFailure`
-public func measure(_ request: MeasureRequest) throws -> MeasureResult {
-    let plan = try request.plan()
-    let guest = try LaunchedGuest(plan)
-    return MeasureResult(digest: guest.digest, plan: plan, guest: guest)
-}

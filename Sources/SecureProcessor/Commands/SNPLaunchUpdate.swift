@@ -47,6 +47,9 @@ extension Firmware {
                 gpa: (entry.gfn + page).address)
             if Self.keepsContent.contains(type) { bringToPlain(head + page) }
             let contents = contents(of: head + page, type: type)
+            if remembersMeasuredPages {
+                guests.values[index].measuredPages.append(description.info(after: launchDigest, contents: contents))
+            }
             launchDigest.extend(description, contents: contents)
             if description.isInitialMigrationImagePage { imageDigest.extend(description, contents: contents) }
             install(head + page, type: type, guest: index, key: key)

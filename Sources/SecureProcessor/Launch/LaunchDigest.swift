@@ -36,6 +36,13 @@ struct LaunchDigest {
         /// VMPL1 to VMPL3; VMPL0's byte does not count.
         var permissions: VMPLPermissionSet
         var gpa: GPA
+
+        /// PAGE_INFO of this page.
+        func info(after digest: LaunchDigest, contents: LaunchDigest) -> PageInfo {
+            PageInfo(
+                currentDigest: digest.bytes, contents: contents.bytes, pageType: type,
+                isInitialMigrationImagePage: isInitialMigrationImagePage, permissions: permissions, gpa: gpa)
+        }
     }
 
     /// Extends the digest by one page.
