@@ -60,7 +60,7 @@ let package = Package(
             name: "Machine",
             dependencies: ["SNPArchitecture", "Scheduling", "CPlatform", crypto, cryptoExtras],
             swiftSettings: strict),
-        .target(name: "ProcessorCore", swiftSettings: raw),
+        .target(name: "ProcessorCore", dependencies: ["CPlatform"], swiftSettings: raw),
         .target(
             name: "Processor",
             dependencies: ["SNPArchitecture", "Scheduling", "Machine", "ProcessorCore", "CPlatform"],

@@ -50,8 +50,8 @@ enum CommunicationException {
         if let other = exception(result) { return .raises(other) }
         guard result.isDone else { return .notHandled }
         if !isWrite {
-            frame.pointee.rax = ghcb.get(.rax) & 0xffff_ffff
-            frame.pointee.rdx = ghcb.get(.rdx) & 0xffff_ffff
+            frame.pointee.rax = ghcb.answered(.rax) & 0xffff_ffff
+            frame.pointee.rdx = ghcb.answered(.rdx) & 0xffff_ffff
         }
         frame.pointee.rip += 2
         return .done
@@ -62,8 +62,8 @@ enum CommunicationException {
         Console.flush()
         ghcb.begin()
         guard ghcb.call(ExitCode.rdtsc).isDone else { return .notHandled }
-        frame.pointee.rax = ghcb.get(.rax) & 0xffff_ffff
-        frame.pointee.rdx = ghcb.get(.rdx) & 0xffff_ffff
+        frame.pointee.rax = ghcb.answered(.rax) & 0xffff_ffff
+        frame.pointee.rdx = ghcb.answered(.rdx) & 0xffff_ffff
         frame.pointee.rip += 2
         return .done
     }
@@ -92,7 +92,7 @@ enum CommunicationException {
         guard result.isDone else { return .notHandled }
         if !isWrite {
             let old = size == 4 ? 0 : frame.pointee.rax & ~mask
-            frame.pointee.rax = old | ghcb.get(.rax) & mask
+            frame.pointee.rax = old | ghcb.answered(.rax) & mask
         }
         frame.pointee.rip = rip + (hasPortInDX ? 1 : 2)
         return .done

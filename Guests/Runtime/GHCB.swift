@@ -61,6 +61,14 @@ struct GHCB {
 
     func get(_ field: GHCBField) -> UInt64 { load64(address + field.rawValue) }
 
+    /// A field that the host has to return. A host that does not mark it as valid cannot be dealt with.
+    func answered(_ field: GHCBField) -> UInt64 {
+        let bit = field.rawValue / 8
+        let byte = load8(address + Self.validBitmap + bit / 8)
+        guard byte >> UInt8(bit & 7) & 1 == 1 else { MSRProtocol.terminate(.general) }
+        return get(field)
+    }
+
     func set(_ field: GHCBField, _ value: UInt64) {
         if field == .cpl {
             store8(address + field.rawValue, UInt8(truncatingIfNeeded: value))
@@ -84,7 +92,7 @@ struct GHCB {
     func send() -> GHCBResult {
         set_ghcb_msr(address)
         vmgexit()
-        return GHCBResult(action: get(.exitInfo1) & 0xffff_ffff, info2: get(.exitInfo2))
+        return GHCBResult(action: answered(.exitInfo1) & 0xffff_ffff, info2: answered(.exitInfo2))
     }
 
     /// Fills in code and infos, and sends.

@@ -56,7 +56,10 @@
     let entry = jumpCacheEntry(core, rip)
     if load(entry, 0, as: UInt64.self) == rip { return operation(load(entry, 8, as: UnsafeMutableRawPointer.self)) }
     let callbacks: UnsafeMutablePointer<CoreCallbacks> = load(core, CoreLayout.callbacks)
-    guard let block = callbacks.pointee.block(core, rip) else {
+    leaveFloats(core)
+    let found = callbacks.pointee.block(core, rip)
+    enterFloats(core)
+    guard let block = found else {
         store(core, CoreLayout.exitRIP, rip)
         store(core, CoreLayout.exitOperation, UnsafeMutableRawPointer?.none)
         store(core, CoreLayout.exit, CoreExit.refused.rawValue)

@@ -52,6 +52,8 @@ package enum CoreLayout {
     package static let x87Opcode = 0x14e
     package static let x87Instruction = 0x150
     package static let x87Data = 0x158
+    /// The thread's MXCSR as it was outside the core.
+    package static let outerMXCSR = 0x160
     /// Sixteen vector registers of 32 bytes.
     package static let vectors = 0x200
     /// Eight x87 registers of 16 bytes, by physical number.

@@ -81,6 +81,8 @@ typealias Op = UnsafeMutablePointer<Operation>
 /// Runs operations until the core leaves.
 package func run(_ core: Core, from first: UnsafeMutableRawPointer) {
     store(core, CoreLayout.exit, CoreExit.none.rawValue)
+    enterFloats(core)
+    defer { leaveFloats(core) }
     #if RAMPART_THREADED
         operation(first).pointee.handler(core, first)
     #else

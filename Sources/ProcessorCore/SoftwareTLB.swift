@@ -65,7 +65,10 @@ package enum TLBEntry {
 /// Asks the owner to make the access of an operation possible, and runs the operation again.
 @inline(never) func fill(_ core: Core, _ op: Op) {
     let callbacks: UnsafeMutablePointer<CoreCallbacks> = load(core, CoreLayout.callbacks)
-    if callbacks.pointee.fill(core, UnsafeMutableRawPointer(op)) {
+    leaveFloats(core)
+    let isFilled = callbacks.pointee.fill(core, UnsafeMutableRawPointer(op))
+    enterFloats(core)
+    if isFilled {
         next(core, op)
     } else {
         leave(core, op, .refused)

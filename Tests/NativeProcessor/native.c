@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <ucontext.h>
 
 // What FXSAVE64 and FXRSTOR64 move.
 uint8_t native_x87[512] __attribute__((aligned(64)));
@@ -49,8 +50,13 @@ __asm__(
     "  pop %rsi; pop %rdi; pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx\n"
     "  ret\n");
 
-static void on_signal(int number) {
-    (void)number;
+static volatile int raised;
+static volatile uint32_t raised_mxcsr;
+
+static void on_signal(int number, siginfo_t *info, void *context) {
+    (void)info;
+    raised = number;
+    raised_mxcsr = ((ucontext_t *)context)->uc_mcontext.fpregs->mxcsr;
     siglongjmp(recovery, 1);
 }
 
@@ -73,10 +79,11 @@ int native_run(const uint8_t *code, int count, struct native_state *state) {
     memcpy(code_page + count, jump, sizeof jump);
     void *back = (void *)native_leave;
     memcpy(code_page + count + sizeof jump, &back, sizeof back);
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_NODEFER}, old[4];
+    struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_NODEFER | SA_SIGINFO}, old[4];
     static const int signals[4] = {SIGILL, SIGFPE, SIGSEGV, SIGBUS};
     for (int i = 0; i < 4; i++) sigaction(signals[i], &action, &old[i]);
     volatile int done = 0;
+    raised = 0;
     memset(native_x87, 0, sizeof native_x87);
     memcpy(native_x87, state->x87, sizeof state->x87);
     memcpy(native_x87 + 24, &state->mxcsr, 4);
@@ -85,7 +92,10 @@ int native_run(const uint8_t *code, int count, struct native_state *state) {
         done = 1;
         memcpy(state->x87, native_x87, sizeof state->x87);
         memcpy(&state->mxcsr, native_x87 + 24, 4);
+    } else {
+        state->mxcsr = raised_mxcsr;
     }
+    state->signal = (uint64_t)raised;
     uint32_t usual = 0x1f80;
     __asm__ volatile("fninit; ldmxcsr %0; cld" : : "m"(usual));
     for (int i = 0; i < 4; i++) sigaction(signals[i], &old[i], 0);

@@ -82,6 +82,8 @@ struct CompiledVariant: CustomStringConvertible, Sendable {
 struct ProgramImage {
     var entry: UInt64
     var segments: [(address: UInt64, bytes: [UInt8])] = []
+    /// The sections with code.
+    var code: [(address: UInt64, bytes: [UInt8])] = []
 
     init(_ file: [UInt8]) throws {
         func value(_ at: Int, _ count: Int) throws -> UInt64 {
@@ -99,6 +101,13 @@ struct ProgramImage {
             guard offset + held <= file.count, held <= total else { throw CompiledVariant.Failure.noImage }
             segments.append(
                 (address, Array(file[offset..<offset + held]) + [UInt8](repeating: 0, count: total - held)))
+        }
+        let (sections, step) = (Int(try value(40, 8)), Int(try value(58, 2)))
+        for header in stride(from: sections, to: sections + step * Int(try value(60, 2)), by: step) {
+            guard try value(header + 8, 8) & 4 != 0 else { continue }
+            let (offset, count) = (Int(try value(header + 24, 8)), Int(try value(header + 32, 8)))
+            guard offset + count <= file.count else { throw CompiledVariant.Failure.noImage }
+            code.append((try value(header + 16, 8), Array(file[offset..<offset + count])))
         }
     }
 }

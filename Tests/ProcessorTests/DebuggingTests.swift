@@ -135,4 +135,38 @@ struct DebuggingTests {
             #expect(try prepared().fault(code + [0x0f, 0x0b], atUser: true)?.vector == 6)
         }
     }
+
+    @Test(
+        "an instruction whose segment is checked first completes under TF, a breakpoint and an awaited window",
+        .timeLimit(.minutes(1)), arguments: ["trap", "breakpoint", "window"])
+    func checkedSegment(_ watch: String) throws {
+        let guest = try GuestFixture()
+        var r = VMSA()
+        r.cs = SegmentRegister(selector: 0, attributes: 0x9b, limit: 0xffff)
+        for path in [\VMSA.ds, \VMSA.es, \VMSA.ss, \VMSA.fs, \VMSA.gs] {
+            r[keyPath: path] = SegmentRegister(selector: 0, attributes: 0x93, limit: 0xffff)
+        }
+        (r.efer, r.cr0, r.rflags, r.rip, r.rbx, r.rdx) = (0x1000, 0x30, 2, 0x4000, 0x8000, 0x500)
+        r.idtr = SegmentRegister(selector: 0, attributes: 0, limit: 0x3ff)
+        r.sevFeatures = [.snpActive]
+        guest.state = VirtualCPUState(registers: r)
+        switch watch {
+        case "trap": guest.state.registers.rflags |= 0x100
+        case "breakpoint":
+            guest.state.registers.dr7 = 0x401
+            guest.state.registers.dr0 = 0xfff0
+        case "window":
+            guest.state.wantsInterruptWindow = true
+            guest.state.interruptShadow = true
+            guest.state.registers.rflags |= 0x200
+        default: break
+        }
+        // add [bx + 0x27], dh; nop; #DB goes to 0:6000
+        try guest.put(0x4000, [0x00, 0x77, 0x27, 0x90, 0x90])
+        try guest.put(4, [0x00, 0x60, 0x00, 0x00])
+        guest.processor.forgetCode()
+        guest.resume(budget: 1)
+        #expect(try guest.bytes(0x8027, 1) == [5])
+        #expect(guest.state.registers.rip == (watch == "trap" ? 0x6000 : 0x4003))
+    }
 }

@@ -7,23 +7,6 @@ import Testing
 
 @Suite("Instructions are as long as another decoder says")
 struct DecodeLengthTests {
-    static let tools = ["llvm-mc", "llvm-objdump"].allSatisfy {
-        ToolRun("/usr/bin/env", [$0, "--version"])?.status == 0
-    }
-
-    enum Mode: String, CaseIterable, Sendable {
-        case bits16 = "i386-linux-code16"
-        case bits32 = "i386-linux-gnu"
-        case bits64 = "x86_64-linux-gnu"
-        var code: CodeMode {
-            switch self {
-            case .bits16: .bits16
-            case .bits32: .bits32
-            case .bits64: .bits64
-            }
-        }
-    }
-
     /// What LLVM decodes otherwise than AMD's processors do, or not at all, by the first words of its answer.
     static let knownToDiffer: [String] = [
         // Near branches with 66: AMD cuts RIP and takes 16 bits, LLVM reads 32 in 64-bit code as Intel does.
@@ -33,22 +16,22 @@ struct DecodeLengthTests {
 
     @Test(
         "random bytes behind random prefixes, and each opcode with each ModRM",
-        .enabled(if: DecodeLengthTests.tools, "needs llvm-mc and llvm-objdump"),
-        arguments: DecodeLengthTests.Mode.allCases)
-    func lengths(_ mode: Mode) throws {
+        .enabled(if: LLVMListing.isInstalled, "needs llvm-mc and llvm-objdump"),
+        arguments: CodeSize.allCases)
+    func lengths(_ mode: CodeSize) throws {
         let samples = Self.samples(mode)
-        let answers = try Self.disassemble(samples, mode)
+        let answers = try LLVMListing.disassemble(samples, mode)
         #expect(answers.count == samples.count)
         var both = 0
         var onlyHere: [String: Int] = [:]
         var complaints: [String] = []
         for (bytes, answer) in zip(samples, answers) {
-            guard case .instruction(let i) = Decoder.decode(Array(bytes.prefix(15)), mode: mode.code) else { continue }
+            guard case .instruction(let i) = Decoder.decode(Array(bytes.prefix(15)), mode: mode.mode) else { continue }
             guard let answer else {
                 onlyHere["\(i.mnemonic)", default: 0] += 1
                 continue
             }
-            let name = answer.text.split(separator: " ").first { !Self.prefixes.contains(String($0)) } ?? ""
+            let name = answer.text.split(separator: " ").first { !LLVMListing.prefixes.contains(String($0)) } ?? ""
             if bytes.contains(0x66), Self.knownToDiffer.contains(where: { name.hasPrefix($0) }) { continue }
             if mode == .bits64, Self.hasLostREX(bytes) { continue }
             both += 1
@@ -74,8 +57,8 @@ struct DecodeLengthTests {
     }
 
     /// Streams of 16 bytes, of which the first instruction counts.
-    static func samples(_ mode: Mode) -> [[UInt8]] {
-        var random = TestRandom(UInt64(mode.code.rawValue) + 77)
+    static func samples(_ mode: CodeSize) -> [[UInt8]] {
+        var random = TestRandom(UInt64(mode.mode.rawValue) + 77)
         var result: [[UInt8]] = []
         func tail(_ head: [UInt8]) -> [UInt8] {
             head + (head.count..<16).map { _ in UInt8.random(in: .min ... .max, using: &random) }
@@ -105,59 +88,6 @@ struct DecodeLengthTests {
         }
         return result
     }
-
-    struct Answer { var count: Int, text: String }
-
-    /// What LLVM makes of the first instruction of each stream; nil if it knows none.
-    static func disassemble(_ samples: [[UInt8]], _ mode: Mode) throws -> [Answer?] {
-        let base = NSTemporaryDirectory() + "/lengths-\(UUID().uuidString)"
-        defer { for end in [".s", ".o"] { try? FileManager.default.removeItem(atPath: base + end) } }
-        var source = ".text\n"
-        for (number, bytes) in samples.enumerated() {
-            source += "L\(number): .byte " + bytes.map { "\($0)" }.joined(separator: ",") + "\n"
-        }
-        try source.write(toFile: base + ".s", atomically: true, encoding: .utf8)
-        let made = ToolRun(
-            "/usr/bin/env", ["llvm-mc", "-triple=\(mode.rawValue)", "-filetype=obj", base + ".s", "-o", base + ".o"])
-        try #require(made?.status == 0)
-        let listed = ToolRun("/usr/bin/env", ["llvm-objdump", "-d", "--triple=\(mode.rawValue)", base + ".o"])
-        let listing = try #require(listed?.status == 0 ? listed : nil)
-        var result: [Answer?] = []
-        var isFirst = false
-        var pending = 0
-        for line in String(decoding: listing.output, as: UTF8.self).split(separator: "\n") {
-            if line.hasSuffix(">:") {
-                isFirst = true
-                pending = 0
-                continue
-            }
-            guard isFirst, let colon = line.firstIndex(of: ":") else { continue }
-            let parts = line[line.index(after: colon)...].split(separator: "\t", omittingEmptySubsequences: true)
-            guard let bytes = parts.first?.split(separator: " "), !bytes.isEmpty,
-                bytes.allSatisfy({ $0.count == 2 })
-            else { continue }
-            let text = parts.dropFirst().joined(separator: " ").trimmingCharacters(in: .whitespaces)
-            // A prefix that LLVM shows by itself belongs to what follows.
-            if !text.isEmpty, text.split(separator: " ").allSatisfy({ Self.prefixes.contains(String($0)) }) {
-                pending += bytes.count
-                // With XACQUIRE or XRELEASE it swallows 66 and 67, and reads what follows without them: no answer.
-                let hasSize = bytes.contains("66") || bytes.contains("67")
-                if hasSize, text.hasPrefix("xacquire") || text.hasPrefix("xrelease") {
-                    isFirst = false
-                    result.append(nil)
-                }
-                continue
-            }
-            isFirst = false
-            result.append(text.hasPrefix("<unknown>") ? nil : Answer(count: pending + bytes.count, text: text))
-        }
-        return result
-    }
-
-    private static let prefixes: Set<String> = [
-        "data16", "data32", "addr16", "addr32", "lock", "rep", "repne", "cs", "ds", "es", "ss", "fs", "gs", "repz",
-        "repnz", "repe", "rex64", "xacquire", "xrelease",
-    ]
 }
 
 /// A tool's output.

@@ -25,6 +25,7 @@ struct ComparedState: Equatable {
     var flags: UInt64 = 2
     var vectors = [[UInt64]](repeating: [0, 0], count: 16)
     var x87 = ComparedX87()
+    var mxcsr: UInt32 = 0x1f80
     var data: [UInt8] = []
 }
 
@@ -36,12 +37,14 @@ final class NativeComparison {
     static let stackRegister = 4
 
     let guest: GuestFixture
+    /// MXCSR as the last run of either has left it, if that run has raised #XM.
+    private(set) var floatTrap: UInt32?
 
     /// Nil where the tests' processor cannot be asked.
     init?() throws {
         guard native_prepare(Self.dataAddress) != 0 else { return nil }
         guest = try GuestFixture()
-        guest.state.registers.cr4 |= 1 << 9 | 1 << 18
+        guest.state.registers.cr4 |= 1 << 9 | 1 << 10 | 1 << 18
         guest.state.registers.xcr0 = 3
     }
 
@@ -53,7 +56,7 @@ final class NativeComparison {
                 unsafe raw.storeBytes(of: start.general[number], toByteOffset: number * 8, as: UInt64.self)
             }
             unsafe raw.storeBytes(of: start.flags, toByteOffset: 128, as: UInt64.self)
-            unsafe raw.storeBytes(of: 0x1f80, toByteOffset: 136, as: UInt64.self)
+            unsafe raw.storeBytes(of: UInt64(start.mxcsr), toByteOffset: 136, as: UInt64.self)
             for number in 0..<16 {
                 unsafe raw.storeBytes(of: start.vectors[number][0], toByteOffset: 144 + number * 16, as: UInt64.self)
                 unsafe raw.storeBytes(of: start.vectors[number][1], toByteOffset: 152 + number * 16, as: UInt64.self)
@@ -65,8 +68,12 @@ final class NativeComparison {
             unsafe memory.copyMemory(from: $0.baseAddress.unsafelyUnwrapped, byteCount: $0.count)
         }
         let done = unsafe code.withUnsafeBufferPointer { unsafe native_run($0.baseAddress, Int32($0.count), &state) }
+        let mxcsr = unsafe withUnsafeBytes(of: &state) { unsafe $0.load(fromByteOffset: 136, as: UInt32.self) }
+        let signal = unsafe withUnsafeBytes(of: &state) { unsafe $0.load(fromByteOffset: 560, as: UInt64.self) }
+        floatTrap = signal == 8 ? mxcsr : nil
         guard done != 0 else { return nil }
         var end = start
+        end.mxcsr = mxcsr
         unsafe withUnsafeBytes(of: &state) { raw in
             for number in 0..<16 { end.general[number] = unsafe raw.load(fromByteOffset: number * 8, as: UInt64.self) }
             end.flags = unsafe raw.load(fromByteOffset: 128, as: UInt64.self)
@@ -90,16 +97,20 @@ final class NativeComparison {
         (r.r8, r.r9, r.r10, r.r11) = (start.general[8], start.general[9], start.general[10], start.general[11])
         (r.r12, r.r13, r.r14, r.r15) = (start.general[12], start.general[13], start.general[14], start.general[15])
         r.rflags = start.flags
-        r.mxcsr = 0x1f80
+        r.mxcsr = start.mxcsr
         for number in 0..<16 {
             r.xmmRegisters[number * 2] = start.vectors[number][0]
             r.xmmRegisters[number * 2 + 1] = start.vectors[number][1]
         }
         start.x87.load(&r)
         guest.state.registers = r
-        guard try guest.run(code + [0xf4]).code == .halt else { return nil }
+        let before = guest.processor.counts.exceptions[19]
+        let exit = try guest.run(code + [0xf4])
         r = guest.state.registers
+        floatTrap = guest.processor.counts.exceptions[19] != before ? r.mxcsr : nil
+        guard exit.code == .halt else { return nil }
         var end = start
+        end.mxcsr = r.mxcsr
         end.general = [
             r.rax, r.rcx, r.rdx, r.rbx, start.general[4], r.rbp, r.rsi, r.rdi, r.r8, r.r9, r.r10, r.r11, r.r12, r.r13,
             r.r14,

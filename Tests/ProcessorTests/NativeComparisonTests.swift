@@ -305,8 +305,7 @@ struct NativeComparisonTests {
         bytes.map { String(UInt16($0) | 0x100, radix: 16).dropFirst() }.joined(separator: " ")
     }
 
-    private func difference(_ real: ComparedState, _ ours: ComparedState, _ flags: UInt64, _ i: Instruction) -> String?
-    {
+    func difference(_ real: ComparedState, _ ours: ComparedState, _ flags: UInt64, _ i: Instruction) -> String? {
         for number in 0..<16 where real.general[number] != ours.general[number] {
             return
                 "register \(number): \(String(real.general[number], radix: 16)), here \(String(ours.general[number], radix: 16))"
@@ -317,6 +316,9 @@ struct NativeComparisonTests {
         for number in 0..<16 where real.vectors[number] != ours.vectors[number] {
             return
                 "vector \(number): \(real.vectors[number].map { String($0, radix: 16) }), here \(ours.vectors[number].map { String($0, radix: 16) })"
+        }
+        if real.mxcsr != ours.mxcsr {
+            return "MXCSR: \(String(real.mxcsr, radix: 16)), here \(String(ours.mxcsr, radix: 16))"
         }
         if let text = difference(real.x87, ours.x87, i) { return text }
         if let at = real.data.indices.first(where: { real.data[$0] != ours.data[$0] }) {

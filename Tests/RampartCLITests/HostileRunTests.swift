@@ -29,18 +29,6 @@ struct HostileRunTests {
                 attacks: attacks, policy: policy, timeLimit: 120, isTraced: isTraced, seed: seed))
     }
 
-    private func word(_ ending: GuestEnding) -> String {
-        switch ending {
-        case .exited(let status): "\(status)"
-        case .terminated: "terminated"
-        case .shutdown: "shutdown"
-        case .halted: "halted"
-        case .refused: "refused"
-        case .timeLimit: "time limit"
-        case .quit: "quit"
-        }
-    }
-
     @Test("the table has a row for each attack")
     func complete() {
         #expect(Self.rows.map { $0[0] } == PersonalityName.attacks.map(\.name))
@@ -63,7 +51,7 @@ struct HostileRunTests {
                 let attacks = row[0] == "swap-back" ? ["remap", "swap-back"] : [row[0]]
                 let report = try run(guest, attacks, seed, seed == 1 ? .eager : .lazy)
                 let label: Comment = "\(row[0]), \(guest), seed \(seed): \(report.ending)"
-                #expect(row[2 + column].split(separator: " ").map(String.init).contains(word(report.ending)), label)
+                #expect(row[2 + column].split(separator: " ").map(String.init).contains(report.ending.word), label)
                 #expect(report.violations == [], label)
                 #expect(report.attestationRefusal == nil, label)
                 // A guest that has noticed something says so: it does not end with 0.

@@ -1,10 +1,12 @@
-/* What Swift cannot say itself: relaxed and ordered atomics on raw memory, lazily reserved memory, and a per-thread flag. */
+/* What Swift cannot say itself: relaxed and ordered atomics on raw memory, lazily reserved memory, a per-thread flag, and
+ * floating point under a given MXCSR. */
 #ifndef CPLATFORM_H
 #define CPLATFORM_H
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "CPlatformCoroutine.h"
+#include "CPlatformFloats.h"
 #include "CPlatformGuests.h"
 #include "CPlatformTerminal.h"
 #include "CPlatformUndo.h"

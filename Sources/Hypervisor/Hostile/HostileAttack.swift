@@ -20,6 +20,8 @@ public enum HostileAttack: String, CaseIterable, Sendable {
     /// Fills and marks fields that the guest did not ask for, RIP and RSP among them. Cannot: reach the guest's registers,
     /// which only the guest loads.
     case strayFields = "stray-fields"
+    /// Answers and marks no field of the answer as valid. Detected: a guest looks for the marks.
+    case omitFields = "omit-fields"
     /// Says that pages have changed their state, and changes none. Cannot: make an access succeed. A private access finds the
     /// page not assigned, a shared one finds it assigned: both are #NPF, which only the host sees.
     case claimConversion = "claim-conversion"
@@ -57,6 +59,7 @@ public enum HostileAttack: String, CaseIterable, Sendable {
         case .lieCPUID: "answers CPUID with wrong values"
         case .lieRegisters: "returns wrong values in registers"
         case .strayFields: "fills and marks fields that the guest did not ask for"
+        case .omitFields: "marks no field of its answer as valid"
         case .claimConversion: "says that pages changed their state when they did not"
         case .denyConversion: "changes the state of pages and says that it failed"
         case .growList: "makes the guest's list of page state changes longer"

@@ -60,6 +60,10 @@ extension HostileHost {
             session.page.store(~0, at: GHCBPage.validBitmapOffset)
             session.page.store(~0, at: GHCBPage.validBitmapOffset + 8)
         }
+        if strikes(.omitFields) {
+            session.page.store(0, at: GHCBPage.validBitmapOffset)
+            session.page.store(0, at: GHCBPage.validBitmapOffset + 8)
+        }
         guard hostility.attacks.contains(.replayGHCB), let answered = try? session.page.read() else { return }
         if let old = withState({ $0.pages[cpu.id] }), strikes(.replayGHCB) {
             session.page.store(old, at: 0)

@@ -156,7 +156,9 @@ internal import ProcessorCore
         let (first, second) = (CoreLayout.scratch, CoreLayout.scratch + 16)
         (self[first], self[first + 8]) = a
         (self[second], self[second + 8]) = b
+        unsafe enterFloats(base)
         unsafe kernel(base, base + first, base + second, Int(immediate))
+        unsafe leaveFloats(base)
         return (self[first], self[first + 8])
     }
 

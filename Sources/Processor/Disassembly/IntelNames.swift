@@ -55,7 +55,9 @@ extension Instruction {
         case .jcxz: return [.word: "jcxz", .double: "jecxz"][addressWidth] ?? "jrcxz"
         case .xlat: return "xlatb"
         case .fwait: return "wait"
-        case .movs, .cmps, .stos, .lods, .scas, .ins, .outs:
+        // Ports have no quadwords.
+        case .ins, .outs: return "\(mnemonic)" + wordOrDouble
+        case .movs, .cmps, .stos, .lods, .scas:
             return "\(mnemonic)" + (width == .quad ? "q" : wordOrDouble)
         case .movd: return isWide(bytes) ? "movq" : "movd"
         case .pextrd: return isWide(bytes) ? "pextrq" : "pextrd"

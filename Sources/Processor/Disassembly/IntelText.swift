@@ -51,7 +51,7 @@ struct IntelText {
             if case .immediate(let number)? = i.operands.last, 0...7 ~= number {
                 return i.operands.dropLast().map(operand)
             }
-        case .pblendvb, .blendvps, .blendvpd: return i.operands.map(operand) + ["xmm0"]
+        case .pblendvb, .blendvps, .blendvpd, .sha256rnds2: return i.operands.map(operand) + ["xmm0"]
         case .xlat: return []
         default: break
         }
@@ -68,7 +68,6 @@ struct IntelText {
         }
         let pointer = IntelNames.pointer(width.byteCount)
         let target = pointer + "es:[" + IntelNames.general(7, i.addressWidth) + "]"
-        let override = i.segmentOverride.map { "\($0):" } ?? ""
         let source = pointer + override + "[" + IntelNames.general(6, i.addressWidth) + "]"
         let accumulator = IntelNames.general(0, width)
         switch i.mnemonic {
@@ -85,7 +84,7 @@ struct IntelText {
     private func operand(_ operand: Operand) -> String {
         switch operand {
         case .register(let register):
-            return IntelNames.general(register.number, register.width, isHigh: register.isHigh)
+            return IntelNames.general(register.number, shownWidth(register), isHigh: register.isHigh)
         case .memory: return memory
         case .immediate(let value): return Self.number(value)
         case .target(let distance): return Self.unsigned(branchTarget(distance))
@@ -97,6 +96,19 @@ struct IntelText {
         case .vector(let number): return "xmm\(number)"
         case .mmx(let number): return "mm\(number & 7)"
         case .stack(let number): return number == 0 ? "st" : "st(\(number & 7))"
+        }
+    }
+
+    /// Some instructions name a register of the operand size, of which they use less; some do not care for the size.
+    private func shownWidth(_ register: RegisterOperand) -> Width {
+        switch i.mnemonic {
+        case .movseg, .sldt, .str, .smsw: i.width
+        case .rdfsbase, .rdgsbase, .wrfsbase, .wrgsbase: i.width == .quad ? .quad : .double
+        case .in,
+            .out where register.number == 0:
+            min(register.width, .double)
+        case .pinsrw, .pextrw, .pmovmskb, .movmskps, .movmskpd: .double
+        default: register.width
         }
     }
 
@@ -124,8 +136,30 @@ struct IntelText {
         } else if m.displacement != 0 {
             text += (m.displacement < 0 ? " - " : " + ") + Self.unsigned(m.displacement.magnitude)
         }
-        let override = i.segmentOverride.map { "\($0):" } ?? ""
         return pointer + override + "[" + text + "]"
+    }
+
+    /// The last segment prefix. In 64-bit mode those of ES, CS, SS and DS do nothing, and are shown all the same.
+    private var override: String {
+        for byte in bytes.prefix(while: { Self.isPrefix($0) }).reversed() {
+            switch byte {
+            case 0x26: return "es:"
+            case 0x2e: return "cs:"
+            case 0x36: return "ss:"
+            case 0x3e: return "ds:"
+            case 0x64: return "fs:"
+            case 0x65: return "gs:"
+            default: continue
+            }
+        }
+        return ""
+    }
+
+    private static func isPrefix(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x26, 0x2e, 0x36, 0x3e, 0x64...0x67, 0xf0, 0xf2, 0xf3: true
+        default: false
+        }
     }
 
     private func cut(_ value: Int64, _ width: Width) -> UInt64 {
@@ -139,7 +173,8 @@ struct IntelText {
     /// How much an instruction accesses, where it says.
     private var pointer: String {
         switch i.mnemonic {
-        case .lea, .sgdt, .sidt, .lgdt, .lidt, .fxsave, .fxrstor, .xsave, .xrstor, .xsaveopt, .xsavec, .xsaves,
+        case .lea, .sgdt, .sidt, .lgdt, .lidt, .fldenv, .fnstenv, .frstor, .fnsave, .fxsave, .fxrstor, .xsave, .xrstor,
+            .xsaveopt, .xsavec, .xsaves,
             .xrstors:
             return ""
         case .invlpg: return IntelNames.pointer(1)

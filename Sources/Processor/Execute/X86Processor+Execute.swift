@@ -67,7 +67,10 @@ extension X86Processor {
     private func executeRare(_ i: Instruction) throws(Interruption) {
         if 0xd8...0xdf ~= i.opcode, i.isX87 { return try executeX87(i) }
         if i.isMMX { return try executeMMX(i) }
-        if vectorForms[i.mnemonic] != nil { throw refusedVector(i) }
+        if let form = vectorForms[i.mnemonic] {
+            guard trapsFloats, i.mnemonic.usesMXCSR else { throw refusedVector(i) }
+            return try executeFloat(i, form)
+        }
         switch i.mnemonic {
         case .andn, .blsr, .blsmsk, .blsi, .bzhi, .bextr, .pdep, .pext, .mulx, .rorx, .shlx, .shrx, .sarx, .adcx, .adox:
             try executeBits(i)
@@ -117,7 +120,7 @@ extension X86Processor {
     }
 
     /// Why the core did not execute a vector instruction.
-    private func refusedVector(_ i: Instruction) -> Interruption {
+    func refusedVector(_ i: Instruction) -> Interruption {
         let r = state.registers
         guard r.cr0 & CR0.emulation == 0, r.cr4 & CR4.osfxsr != 0 else { return .exception(.undefined) }
         guard r.cr0 & CR0.taskSwitched == 0 else { return .exception(.deviceNotAvailable) }

@@ -47,8 +47,8 @@ extension X86Processor {
         case .vector(let number):
             let target = CoreLayout.vectors + Int(number) * 32
             switch i.mnemonic {
-            case .cvtpi2ps: core[target] = convert(i, (source.low, 0)).0
-            case .cvtpi2pd: (core[target], core[target + 8]) = convert(i, (source.low, 0))
+            case .cvtpi2ps: core[target] = try convert(i, (source.low, 0)).0
+            case .cvtpi2pd: (core[target], core[target + 8]) = try convert(i, (source.low, 0))
             default: (core[target], core[target + 8]) = (source.low, 0)
             }
             // Conversions of integers in memory do not touch the x87 state.
@@ -114,12 +114,16 @@ extension X86Processor {
         case .pextrw: return b >> (UInt64(immediate & 3) * 16) & 0xffff
         case .pmovmskb:
             return (0..<8 as Range<UInt64>).reduce(0) { $0 | (b >> ($1 * 8 + 7) & 1) << $1 }
-        case .cvttps2pi, .cvttpd2pi, .cvtps2pi, .cvtpd2pi: return convert(i, source).0
+        // Two lanes only: the upper ones raise nothing.
+        case .cvttps2pi, .cvtps2pi: return try convert(i, (b, 0)).0
+        case .cvttpd2pi, .cvtpd2pi: return try convert(i, source).0
         default: return kernel128(i.mnemonic, (a, 0), (b, 0), immediate).0
         }
     }
 
-    private func convert(_ i: Instruction, _ source: (UInt64, UInt64)) -> (UInt64, UInt64) {
+    private func convert(
+        _ i: Instruction, _ source: (UInt64, UInt64)
+    ) throws(Interruption) -> (UInt64, UInt64) {
         let mnemonic: Mnemonic =
             switch i.mnemonic {
             case .cvtpi2ps: .cvtdq2ps
@@ -129,7 +133,8 @@ extension X86Processor {
             case .cvttpd2pi: .cvttpd2dq
             default: .cvtpd2dq
             }
-        return kernel128(mnemonic, (0, 0), source, 0)
+        guard case .source(let kernel, _, _)? = vectorForms[mnemonic] else { return (0, 0) }
+        return unsafe try compute(kernel, (0, 0), source, 0)
     }
 
     /// MASKMOVQ and MASKMOVDQU: the bytes whose mask has its top bit set, at DS:rDI.

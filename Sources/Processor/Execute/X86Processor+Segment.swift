@@ -28,6 +28,7 @@ extension X86Processor {
             try storeSelector(i, register.selector)
         case .lar, .lsl, .verr, .verw: try inspect(i)
         case .arpl:
+            guard isProtected else { throw .exception(.undefined) }
             let (a, b) = (try read(0, of: i), try read(1, of: i))
             let raises = a & 3 < b & 3
             if raises { try write(0, of: i, a & ~3 | b & 3) }

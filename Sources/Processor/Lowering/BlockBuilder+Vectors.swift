@@ -22,6 +22,7 @@ extension BlockBuilder {
     /// Emits a vector instruction; false if it is none, or may not run here.
     mutating func vector(_ instruction: Instruction) -> Bool {
         guard let form = vectorForms[instruction.mnemonic], !mode.forbidsVectors else { return false }
+        if mode.trapsFloats, instruction.mnemonic.usesMXCSR { return false }
         var immediate: Int64 = 0
         if case .immediate(let value)? = instruction.operands.last { immediate = value }
         let operands = instruction.operands

@@ -11,10 +11,17 @@ struct BlockMode: Hashable, Sendable {
     /// Vector instructions raise #UD or #NM.
     var forbidsVectors = false
 
+    /// Some exception of MXCSR is not masked: the run loop executes what may raise one.
+    var trapsFloats = false
+
     /// Each instruction is a block: something is looked at between any two.
     var isSingle = false
 
-    init(_ code: CodeMode, checksSegments: Bool = false, forbidsVectors: Bool = false, isSingle: Bool = false) {
+    init(
+        _ code: CodeMode, checksSegments: Bool = false, forbidsVectors: Bool = false, trapsFloats: Bool = false,
+        isSingle: Bool = false
+    ) {
+        self.trapsFloats = trapsFloats
         self.isSingle = isSingle
         self.code = code
         self.checksSegments = checksSegments
@@ -212,13 +219,13 @@ extension Instruction {
         switch mnemonic {
         case .rdtsc, .rdtscp, .cpuid, .rdrand, .rdseed, .movbe, .crc32, .enter, .pusha, .popa, .pushf, .xlat, .aaa,
             .aas,
-            .aad, .aam, .daa, .das, .fxsave, .fxrstor, .ldmxcsr, .stmxcsr, .sldt, .str, .sgdt, .sidt, .smsw, .xgetbv,
+            .aad, .aam, .daa, .das, .fxsave, .stmxcsr, .sldt, .str, .sgdt, .sidt, .smsw, .xgetbv,
             .rdmsr,
             .lar, .lsl, .verr, .verw, .bound, .arpl, .push, .pop, .cmpxchg8b, .rdfsbase, .rdgsbase, .movsb, .movs,
             .stosb,
             .stos, .lodsb, .lods, .cmpsb, .cmps, .scasb, .scas, .leave, .div, .idiv, .wbinvd, .invd, .fwait, .xsave,
             .xsavec,
-            .xsaveopt, .xsaves, .xrstor, .xrstors, .andn, .blsr, .blsmsk, .blsi, .bzhi, .bextr, .pdep, .pext, .mulx,
+            .xsaveopt, .xsaves, .andn, .blsr, .blsmsk, .blsi, .bzhi, .bextr, .pdep, .pext, .mulx,
             .rorx,
             .shlx, .shrx, .sarx, .adcx, .adox, .maskmovdqu, .rdpid, .clzero:
             return false

@@ -37,6 +37,7 @@ enum CR4 {
     static let physicalAddressExtension: UInt64 = 1 << 5
     static let globalPages: UInt64 = 1 << 7
     static let osfxsr: UInt64 = 1 << 9
+    static let osxmmexcpt: UInt64 = 1 << 10
     static let umip: UInt64 = 1 << 11
     static let fsgsbase: UInt64 = 1 << 16
     static let osxsave: UInt64 = 1 << 18

@@ -83,7 +83,7 @@ public struct ProcessorCounts: Hashable, Sendable {
     /// What a callback wants to be done one instruction at a time.
     var step: SingleStep?
     /// Where in a block to go on, and how many of its instructions are accounted for.
-    private var continuation: (operation: UnsafeMutablePointer<Operation>, completed: Int)?
+    private var continuation: (operation: UnsafeMutablePointer<Operation>, completed: Int, isWithin: Bool)?
     /// PAUSE instructions since the last exit for one.
     var pauses = 0
     /// How many PAUSE instructions make an exit: what KVM sets as the pause filter count.
@@ -198,30 +198,37 @@ public struct ProcessorCounts: Hashable, Sendable {
             forgetCode()
             unsafe continuation = nil
         }
-        guard !watchesEachInstruction else {
-            unsafe continuation = nil
-            return try runWatched { () throws(Interruption) in try run(instructions: 1, isSingle: isSingle) }
+        if watchesEachInstruction {
+            return try runWatched { () throws(Interruption) in try runInstruction(isSingle: isSingle) }
         }
-        try run(instructions: isSingle ? 1 : min(state.budget, Self.sliceCount), isSingle: isSingle)
+        if isSingle { return try runInstruction(isSingle: true) }
+        let slice = Int64(min(state.budget, Self.sliceCount))
+        guard let point = unsafe continuation else { return try unsafe run(from: blockNow(), slice) }
+        try unsafe resume(point, slice)
     }
 
-    private func run(instructions count: UInt64, isSingle: Bool) throws(Interruption) {
-        let slice = Int64(count)
+    /// Runs one instruction, where blocks have one each or this one alone shall run.
+    private func runInstruction(isSingle: Bool) throws(Interruption) {
+        unsafe continuation = nil
+        try unsafe run(from: isSingle ? loneInstruction() : blockNow(), 1)
+        // A check of its segment comes first.
+        while let point = unsafe continuation, unsafe point.isWithin { try unsafe resume(point, 1) }
+    }
+
+    private func run(from first: UnsafeMutablePointer<Operation>?, _ slice: Int64) throws(Interruption) {
+        guard let first = unsafe first else { return try deliver(takeRefusal()) }
         core[CoreLayout.budget] = UInt64(slice)
-        if isSingle {
-            unsafe continuation = nil
-            guard let only = unsafe loneInstruction() else { return try deliver(takeRefusal()) }
-            unsafe core.run(from: only)
-            return try handleExit(slice)
-        }
-        if let point = unsafe continuation {
-            unsafe continuation = nil
-            unsafe core.run(from: point.operation)
-            return try handleExit(slice - Int64((unsafe point.completed)))
-        }
-        guard let first = unsafe blockNow() else { return try deliver(takeRefusal()) }
         unsafe core.run(from: first)
         try handleExit(slice)
+    }
+
+    private func resume(
+        _ point: (operation: UnsafeMutablePointer<Operation>, completed: Int, isWithin: Bool), _ slice: Int64
+    ) throws(Interruption) {
+        unsafe continuation = nil
+        core[CoreLayout.budget] = UInt64(slice)
+        unsafe core.run(from: point.operation)
+        try handleExit(slice - Int64((unsafe point.completed)))
     }
 
     private func takeRefusal() -> Interruption {
@@ -295,7 +302,7 @@ public struct ProcessorCounts: Hashable, Sendable {
             if number < 0 {
                 // A check only: the operations that follow belong to the same instruction.
                 try checkSegment(of: instruction)
-                unsafe continuation = (operation + 1, ordinal - 1)
+                unsafe continuation = (operation + 1, ordinal - 1, true)
                 return
             }
             let start = state.registers.rip
@@ -314,7 +321,7 @@ public struct ProcessorCounts: Hashable, Sendable {
                 return
             }
             complete(1)
-            if !instruction.endsBlock { unsafe continuation = (operation + 1, ordinal) }
+            if !instruction.endsBlock { unsafe continuation = (operation + 1, ordinal, false) }
         } catch {
             if isDone(error) { complete(1) }
             try deliver(error)

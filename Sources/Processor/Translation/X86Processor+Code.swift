@@ -57,7 +57,7 @@ extension X86Processor {
         let allowsVectors = r.cr0 & (CR0.emulation | CR0.taskSwitched) == 0 && r.cr4 & CR4.osfxsr != 0
         return BlockMode(
             code, checksSegments: code != .bits64 && !segmentsAreFlat, forbidsVectors: !allowsVectors,
-            isSingle: watchesEachInstruction)
+            trapsFloats: trapsFloats, isSingle: watchesEachInstruction)
     }
 
     private func decodeBlock(

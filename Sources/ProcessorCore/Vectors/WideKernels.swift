@@ -128,10 +128,6 @@ package enum WideKernels {
     package static let phsubsw: Kernel = { _, d, s, _ in
         horizontal(SIMD8<Int16>.self, d, s) { Int16(clamping: Int32($0) - Int32($1)) }
     }
-    package static let haddps: Kernel = { _, d, s, _ in horizontal(SIMD4<Float>.self, d, s, +) }
-    package static let haddpd: Kernel = { _, d, s, _ in horizontal(SIMD2<Double>.self, d, s, +) }
-    package static let hsubps: Kernel = { _, d, s, _ in horizontal(SIMD4<Float>.self, d, s, -) }
-    package static let hsubpd: Kernel = { _, d, s, _ in horizontal(SIMD2<Double>.self, d, s, -) }
 
     @inline(__always) private static func signed<V: SIMD>(
         _: V.Type, _ d: UnsafeMutableRawPointer, _ s: UnsafeMutableRawPointer
@@ -188,22 +184,6 @@ package enum WideKernels {
             }
         }
         setVector(d, result)
-    }
-    package static let dpps: Kernel = { _, d, s, i in
-        let (a, b) = (vector(d, as: SIMD4<Float>.self), vector(s, as: SIMD4<Float>.self))
-        var products = SIMD4<Float>(repeating: 0)
-        for lane in 0..<4 where i >> (4 + lane) & 1 != 0 { products[lane] = a[lane] * b[lane] }
-        let sum = (products[0] + products[1]) + (products[2] + products[3])
-        var result = SIMD4<Float>(repeating: 0)
-        for lane in 0..<4 where i >> lane & 1 != 0 { result[lane] = sum }
-        setVector(d, result)
-    }
-    package static let dppd: Kernel = { _, d, s, i in
-        let (a, b) = (vector(d, as: SIMD2<Double>.self), vector(s, as: SIMD2<Double>.self))
-        var products = SIMD2<Double>(repeating: 0)
-        for lane in 0..<2 where i >> (4 + lane) & 1 != 0 { products[lane] = a[lane] * b[lane] }
-        let sum = products[0] + products[1]
-        setVector(d, SIMD2<Double>(i & 1 != 0 ? sum : 0, i & 2 != 0 ? sum : 0))
     }
     package static let insertps: Kernel = { _, d, s, i in
         var a = vector(d, as: SIMD4<UInt32>.self)
