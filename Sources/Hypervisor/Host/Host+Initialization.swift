@@ -54,9 +54,7 @@ extension Host {
             throw .iommu(machine.iommu.kind, parameters.iommuMode)
         }
         let cores = machine.cores.all
-        do throws(RMPProbeFailure) { _ = try RMPProbe(cores, frameCount: machine.memory.frameCount) } catch {
-            throw .rmp(error)
-        }
+        do throws(RMPProbeFailure) { try probeRMP(cores) } catch { throw .rmp(error) }
         let offline = cores.count { !$0.isOnline }
         guard offline == 0 else { throw .coresOffline(offline) }
     }
@@ -90,7 +88,7 @@ extension Host {
     /// Clears the RMP unless a core enforces it already, and has every core enforce it.
     private func enableOnCores() {
         let isEnforced = machine.cores.all.contains { $0.syscfg & CoreRegisters.SYSCFG.snpEnable != 0 }
-        if !isEnforced { machine.memory.discard(machine.rmp.tableFrames) }
+        if !isEnforced { machine.rmp.clear() }
         machine.cores.writeBackAndInvalidate()
         machine.cores.updateOnline { $0.syscfg |= CoreRegisters.SYSCFG.mfdm }
         machine.cores.updateOnline { $0.syscfg |= CoreRegisters.SYSCFG.snpEnable | CoreRegisters.SYSCFG.vmplEnable }
