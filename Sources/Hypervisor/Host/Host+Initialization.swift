@@ -43,7 +43,9 @@ extension Host {
     public var snpIsOn: Bool { snp.current.isOn }
 
     /// Whether KVM offers machines of kind SNP (KVM_CAP_VM_TYPES): parameters, processor, and SNP itself allow them.
-    public var allowsSNPMachines: Bool { snp.isOn && parameters.allowsSNP(machine.configuration) }
+    public var allowsSNPMachines: Bool {
+        snp.isOn && !has(.kvmBeforeSNP) && parameters.allowsSNP(machine.configuration)
+    }
 
     /// Whether firmware is initialised for SNP.
     public var snpIsInitialized: Bool { snp.current.isInitialized }
