@@ -22,7 +22,7 @@ extension ReverseMapTable {
         let head = pfn.aligned(down: .size2M)
         let first = entry(head)
         let governing = first.assigned && first.pageSize == .size2M ? head : pfn
-        let own = unsafe log.lastWrite(at: entries + Int(governing.rawValue) << 4)
+        let own = unsafe log.lastWrite(at: entryPointer(governing))
         guard let own else { return nil }
         let high = rawEntry(governing).high
         return (own.writer, RMPEntryRaw(low: own.old, high: high).decoded)

@@ -29,10 +29,10 @@ public final class Machine: Sendable {
 
     /// The rows of BIOS's memory map that are no usable DRAM: what the configuration says, and the RMP.
     public var memoryMap: [MemoryMapEntry] {
-        configuration.reservedMemory + [MemoryMapEntry(rmp.tableFrames, .reserved)]
+        configuration.reservedMemory + rmp.tableFrames.map { MemoryMapEntry($0, .reserved) }
     }
 
-    /// Builds a machine as BIOS leaves it: the RMP reserved and its bounds in the registers, SNP off.
+    /// Builds a machine as BIOS leaves it: the RMP reserved and its place in the registers, SNP off.
     ///
     /// - Throws: what is wrong with the configuration
     public init(_ configuration: MachineConfiguration = MachineConfiguration()) throws(MachineError) {
@@ -42,13 +42,8 @@ public final class Machine: Sendable {
         self.configuration = configuration
         memory = try PhysicalMemory(
             byteCount: configuration.dramByteCount, encryption: MemoryEncryption(tweakKey: tweakKey))
-        let tableByteCount = ReverseMapTable.tableByteCount(
-            covering: min(configuration.rmpCoveredByteCount ?? configuration.dramByteCount, configuration.dramByteCount)
-        )
-        guard tableByteCount < configuration.dramByteCount / 2 else { throw .tooSmall(configuration.dramByteCount) }
-        let top = SPA((configuration.dramByteCount - tableByteCount) & ~0x1f_ffff)
-        rmp = try ReverseMapTable(memory: memory, base: configuration.rmpBase ?? top, byteCount: tableByteCount)
-        cores = Cores(count: configuration.coreCount, rmpBase: rmp.base, rmpEnd: rmp.end)
+        rmp = try ReverseMapTable(memory: memory, layout: RMPLayout(configuration))
+        cores = Cores(count: configuration.coreCount, rmp.layout)
         iommu = IOMMU(configuration.iommuKind, buffers: configuration.iommuBuffers)
         mailbox = Mailbox()
     }

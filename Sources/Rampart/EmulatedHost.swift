@@ -32,11 +32,14 @@ public final class EmulatedHost: Sendable {
     ///
     /// - Throws: as the other initialiser
     public convenience init(
-        forGuestsOf guestByteCount: UInt64, product: Product = .genoa, seed: UInt64 = 0
+        forGuestsOf guestByteCount: UInt64, product: Product = .genoa, seed: UInt64 = 0,
+        rmpSegmentation: RMPSegmentation? = nil
     ) throws(EmulatedHostError) {
         guard guestByteCount <= 1 << 45 else { throw .machine(.reservationRefused(guestByteCount)) }
-        try self.init(
-            MachineConfiguration(product: product, dramByteCount: Self.dram(forGuestsOf: guestByteCount), seed: seed))
+        var configuration = MachineConfiguration(
+            product: product, dramByteCount: Self.dram(forGuestsOf: guestByteCount), seed: seed)
+        configuration.rmpSegmentation = rmpSegmentation
+        try self.init(configuration)
     }
 
     /// DRAM for so much guest memory: tables for it at 4 KiB, shared pages, the RMP, and alignment of 1 GiB folios.

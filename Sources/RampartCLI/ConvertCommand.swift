@@ -19,6 +19,7 @@ struct ConvertCommand: ParsableCommand {
 
               rampart convert --memory 1T --page-size 2M
               rampart convert --memory 4G --policy lazy --plan conversions.txt --json
+              rampart convert --memory 256G --rmp-segment-size 64G
             """)
 
     @Option(
@@ -46,6 +47,13 @@ struct ConvertCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Make the n-th RMPUPDATE fail for good, counted from 1.", valueName: "n"))
     var failRmpupdate: UInt64?
 
+    @Option(
+        help: ArgumentHelp(
+            "Have a Turin's RMP in segments, each for this much memory: a power of two from 1G to 1T.",
+            valueName: "size"),
+        transform: ByteSize.init(argument:))
+    var rmpSegmentSize: ByteSize?
+
     @Flag(help: "Print JSON.")
     var json = false
 
@@ -63,10 +71,15 @@ struct ConvertCommand: ParsableCommand {
         if let folioOrder, folioOrder > 9, folioOrder != 18 {
             throw CommandFailure.usage("--folio-order \(folioOrder) is not an order of folios. Use 0 to 9, or 18.")
         }
+        if let size = rmpSegmentSize {
+            guard size.byteCount.nonzeroBitCount == 1, (1 << 30...1 << 40).contains(size.byteCount) else {
+                throw CommandFailure.usage("--rmp-segment-size \(size) is not a power of two from 1G to 1T.")
+            }
+        }
         guard failRmpupdate != 0 else { throw CommandFailure.usage("--fail-rmpupdate counts from 1.") }
         return ConvertRequest(
             memory: memory, pageSize: pageSize, policy: policy, list: list, folioOrder: folioOrder,
-            failingUpdate: failRmpupdate)
+            failingUpdate: failRmpupdate, rmpSegmentSize: rmpSegmentSize)
     }
 
     func outcome(_ report: ConvertReport) -> CommandOutcome {
@@ -80,6 +93,7 @@ extension ConvertReport {
     var text: String {
         var lines = [
             "\(request.memory) of guest memory on \(request.pageSize) pages, policy \(request.policy.rawValue)"
+                + (request.rmpSegmentSize.map { ", RMP segments of \($0)" } ?? "")
         ]
         for step in steps {
             let range = "\(step.step.frames.lowerBound.address)..<\(step.step.frames.upperBound.address)"

@@ -15,8 +15,12 @@ extension Firmware {
     /// The range that system memory leaves to HyperTransport.
     static let hyperTransport: Range<UInt64> = 0xfd_0000_0000..<0xfe_0000_0000
 
-    /// The addresses of the RMP.
-    var rmpRange: Range<UInt64> { rmp.base.rawValue..<(rmp.end.rawValue + 1) }
+    /// Whether addresses are of the RMP.
+    func isRMP(_ range: Range<UInt64>) -> Bool {
+        rmp.tableFrames.contains {
+            range.overlaps($0.lowerBound.address.rawValue..<$0.upperBound.address.rawValue)
+        }
+    }
 
     /// Checks a range that firmware is to read or write; returns the address without its C-bit.
     ///
@@ -31,7 +35,7 @@ extension Firmware {
         let range = start..<(start + UInt64(byteCount))
         guard !range.overlaps(Self.aseg) else { throw .invalidAddress }
         if let tmr = legacy.tmr { guard !range.overlaps(tmr) else { throw .invalidAddress } }
-        guard !range.overlaps(rmpRange) else { throw .invalidAddress }
+        guard !isRMP(range) else { throw .invalidAddress }
         guard memory.contains(SPA(start), count: UInt64(byteCount)) else { throw .invalidConfig }
         return SPA(start)
     }
@@ -62,8 +66,8 @@ extension Firmware {
     /// - Throws: INVALID_PARAM for an address inside the RMP
     func entry(at spa: SPA) throws(FirmwareStatus) -> RMPEntry? {
         let address = spa.rawValue & ~Self.cBit
-        guard !rmpRange.contains(address) else { throw .invalidParam }
         let pfn = SPA(address).frame
+        guard !rmp.tableFrames.contains(where: { $0.contains(pfn) }) else { throw .invalidParam }
         return rmp.covers(pfn) ? rmp.entry(pfn) : nil
     }
 

@@ -1,5 +1,7 @@
 // Nothing is found in the code as it is; failures are made simple; searches end, divide and go on.
 
+import Hypervisor
+import Scheduling
 import Testing
 
 @testable import Exploration
@@ -56,6 +58,42 @@ struct ExplorationTests {
             position = part.position
         }
         #expect(parts == whole.schedules)
+    }
+
+    @Test("Depth first ends although two threads only try again until a third has gone on")
+    func waiters() throws {
+        let scenario = Scenario("waiters", "two threads wait for an attribute", in: .conversion) { world in
+            let guest = try world.addGuest(pages: 2)
+            try guest.allocate(0..<1)
+            world.thread("VMM") { try guest.convert(0..<1, to: .private) }
+            for number in 0..<2 {
+                world.thread("waiter \(number)") { while !guest.isPrivate(0) { schedulePoint(.yield) } }
+            }
+        }
+        for bound in 0...1 {
+            var settings = ExplorationSettings()
+            settings.strategy = .dfs
+            settings.preemptionBound = bound
+            settings.budget = .schedules(1000)
+            let whole = try Exploration.run(scenario, settings)
+            #expect(whole.isExhausted && whole.failure?.problem == nil && whole.schedules > 3)
+        }
+    }
+
+    @Test("Depth first ends where faults try again while attributes toggle, and finds the bug there, too")
+    func triesAgain() throws {
+        let scenario = try #require(Scenario.named("fault-toggle-eager"))
+        var settings = ExplorationSettings()
+        settings.strategy = .dfs
+        settings.preemptionBound = 0
+        settings.budget = .schedules(200)
+        let whole = try Exploration.run(scenario, settings)
+        #expect(whole.isExhausted && whole.failure?.problem == nil && whole.schedules > 5)
+        settings.bug = KnownBug("staleFaultMaps")
+        settings.preemptionBound = 1
+        let failure = try #require(Exploration.run(scenario, settings).failure)
+        #expect(failure.problem.contains("mapped"))
+        #expect(try Exploration.replay(failure.token).problem == failure.problem)
     }
 
     @Test("Shards see between them the states that one process sees, though one of them stops again and again")

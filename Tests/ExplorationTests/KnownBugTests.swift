@@ -22,7 +22,7 @@ struct KnownBugTests {
         ("refusedCreationStops", "creation-refused"), ("pageStateReadTwice", "psc-rewritten"),
         ("requestReadTwice", "ghcb-rewritten"), ("replyNotPreset", "hypercall-unanswered"),
         ("sharedAccessConverts", "validated-shared"), ("answerForgotten", "hypercall-interrupted"),
-        ("launchStartTooShort", "launch-start-fields"), ("mirrorsAllowed", "mirror-refused"),
+        ("launchStartTooShort", "launch-start-fields"), ("kvmBeforeSNP", "init"), ("mirrorsAllowed", "mirror-refused"),
     ]
 
     @Test("Each is found, told in words, and replayed twice from its token", arguments: homes)
@@ -45,6 +45,6 @@ struct KnownBugTests {
     @Test("None is left out")
     func complete() {
         #expect(Set(Self.homes.map(\.bug)) == Set(KnownBug.all.map(\.name)))
-        #expect(KnownBug.all.count { $0.number != nil } >= 29)
+        #expect(KnownBug.all.count { $0.number != nil } >= 30)
     }
 }

@@ -90,4 +90,31 @@ struct LifeTests {
         try fourth.sevInit2()
         #expect(fourth.asid == ASID(1))
     }
+
+    @Test("INIT2 without a page for requests is ENOMEM, without one that firmware could be given EIO; nothing is lost")
+    func requestPages() throws {
+        let emulated = try EmulatedHost(MachineConfiguration(dramByteCount: 48 << 20))
+        let host = emulated.host
+        let free = host.allocator.freeFrameCount
+        let vm = try VirtualMachine(host: host)
+        let before = host.allocator.freeFrameCount
+        var taken: [FrameBlock] = []
+        for order in [9, 0] as [UInt8] {
+            while let block = host.allocator.allocate(order: order) { taken.append(block) }
+        }
+        #expect(throws: SEVCommandError(.noMemory)) { try vm.sevInit2() }
+        let last = taken.removeLast()
+        host.allocator.free(last.pfn, order: last.order)
+        #expect(throws: SEVCommandError(.ioError)) { try vm.sevInit2() }
+        #expect(host.allocator.freeFrameCount == 1 && vm.asid == nil)
+        for block in taken { host.allocator.free(block.pfn, order: block.order) }
+        emulated.machine.rmp.injection.set { instruction, _ in instruction == .rmpUpdate ? .failPermission : nil }
+        #expect(throws: SEVCommandError(.ioError)) { try vm.sevInit2() }
+        emulated.machine.rmp.injection.set(nil)
+        #expect(host.allocator.freeFrameCount == before && host.leaked.count == 0)
+        try vm.sevInit2()
+        #expect(host.allocator.freeFrameCount == before - 3, "two pages, and a table for small mappings around them")
+        vm.destroy()
+        #expect(host.allocator.freeFrameCount == free && host.checkInvariants(of: []) == [])
+    }
 }

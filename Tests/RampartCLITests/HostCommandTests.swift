@@ -48,6 +48,19 @@ struct HostCommandTests {
         }
     }
 
+    @Test("convert with the RMP in segments: the size is checked, said, and the invariants hold")
+    func segments() throws {
+        for size in ["512M", "2T", "3G", "0"] {
+            #expect(throws: CommandFailure.self) {
+                try ConvertCommand.parse(["--rmp-segment-size", size]).request()
+            }
+        }
+        let command = try ConvertCommand.parse(["--memory", "3G", "--rmp-segment-size", "1G"])
+        let report = try convert(command.request())
+        #expect(report.isGood)
+        #expect(command.outcome(report).output.contains("RMP segments of 1G"))
+    }
+
     static let refusals: [([String], String)] = [
         (["--memory", "0"], "--memory is 0"), (["--memory", "3"], "not a multiple of 2M"),
         (["--memory", "4K"], "not a multiple of 2M"), (["--memory", "17T"], "at most 16T"),

@@ -16,7 +16,7 @@ struct PlatformTests {
         for number in 0..<rmp.coveredFrameCount { counts[rmp.entry(PFN(number)).state, default: 0] += 1 }
         #expect(counts[.firmware] == 256 && counts[.hypervisorFixed] == 32)
         #expect(counts[.hypervisor] == Int(rmp.coveredFrameCount) - 288)
-        for pfn in rmp.tableFrames { #expect(rmp.entry(pfn).state == .firmware) }
+        for pfn in rmp.tableFrames.joined() { #expect(rmp.entry(pfn).state == .firmware) }
         #expect(rmp.rawEntry(PFN(0xa0)) == RMPEntryRaw(low: 4, high: 0))
         #expect(rmp.rawEntry(PFN(0x201)).low == 0x8000_0000_0000_0005)
         // Of the 256 pages the first is the region's own entry: 255 sub-pages.

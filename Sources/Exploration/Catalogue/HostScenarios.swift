@@ -13,6 +13,7 @@ extension Scenario {
             world.thread("host") { try world.host.initializeSNP() }
             world.atEnd {
                 world.expect(world.machine.cores.snpEnabled, "SNP is not on, on every core")
+                world.expect(world.host.allowsSNPMachines, "SNP is on, and KVM offers no SNP machine")
                 world.expect(world.secureProcessor.platformState == .initialized, "firmware is not initialised")
             }
         },
@@ -39,6 +40,37 @@ extension Scenario {
             world.thread("host") {
                 guest.vm.destroy()
                 try world.host.shutdownSNP()
+            }
+        },
+        Scenario("request-destroyed", "a machine goes while its guests ask firmware for something", in: .host) {
+            world in
+            let guest = try world.addGuest(pages: 4)
+            try guest.vm.snpLaunchStart(policy: .standard)
+            try guest.vm.snpLaunchFinish()
+            world.checksInvariants = false
+            for number in 0..<2 as Range<UInt64> {
+                world.thread("vCPU \(number)") {
+                    let (request, response) = (guest.gfn(number * 2).address, guest.gfn(number * 2 + 1).address)
+                    do throws(SEVCommandError) {
+                        try guest.vm.snpGuestRequest(request, response: response)
+                        world.fail("firmware takes an empty page for a message")
+                    } catch {
+                        // Firmware's refusal, or the machine is gone.
+                        let isExpected =
+                            error == SEVCommandError(.ioError, .invalidParam)
+                            || error.errno == .ioError
+                                && error.firmware == nil
+                            || error == SEVCommandError(.invalidArgument)
+                            || error == SEVCommandError(.ioError, .invalidGuest)
+                        world.expect(isExpected, "a request to firmware ends in \(error)")
+                    }
+                }
+            }
+            world.thread("VMM") { guest.vm.destroy() }
+            world.atEnd {
+                let found = world.host.checkInvariants(of: []).first?.description
+                world.expect(found == nil, found ?? "")
+                world.expect(world.host.leaked.count == 0, "pages are lost with the machine")
             }
         },
         Scenario("asid-again", "a machine gets the ASID of one that is gone", in: .host, configuration: .oneASID) {

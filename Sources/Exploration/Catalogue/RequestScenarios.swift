@@ -28,6 +28,37 @@ extension Scenario {
                     world.expect(running.guest.vm.causeOfDeath == nil, "a hole in the memory kills the machine")
                 }
             }
+        }
+        + explorablePolicies.map { name, policy in
+            Scenario(
+                "psc-punched-\(name)", "the VMM punches out pages that a virtual CPU asks to be made shared", in: .guest
+            ) { world in
+                let running = try world.addRunningGuest(cpus: 1, policy: policy)
+                let entries = [1, 2].map { PageStateChangeEntry(running.gpa($0).frame, .makeShared) }
+                var call = GHCBCall(.pageStateChange)
+                call.buffer = bytes(of: PageStateChangeHeader(currentEntry: 0, endEntry: 1).rawValue)
+                for entry in entries { call.buffer += bytes(of: entry.rawValue) }
+                call.outputs = []
+                running.run(
+                    try running.script(0) { script in
+                        try script.pvalidate(running.gpa(1), count: 1, .size4K, .rescind)
+                        try script.vmgexit(call)
+                        try script.write(running.gpa(1), .shared, [1, 2, 3])
+                    })
+                running.thread(0)
+                world.thread("VMM") { try running.guest.punchHole(2..<3) }
+                world.atEnd {
+                    running.expectFinished(0)
+                    for page in [1, 2] as [UInt64] {
+                        world.expect(!running.guest.isPrivate(page), "page \(page) stays private")
+                        let isAssigned = running.guest.entry(page)?.assigned == true
+                        world.expect(
+                            policy.isEager ? !isAssigned : true, "page \(page) is shared and still the guest's")
+                    }
+                    world.expect(running.guest.pfn(2) == nil, "page 2 is backed after the hole")
+                    world.expect(world.host.leaked.count == 0, "pages are lost to a hole in the memory")
+                }
+            }
         } + [
             Scenario(
                 "creation-refused", "AP creation is refused for a reason or other: the target runs on", in: .guest

@@ -34,6 +34,15 @@ final class ScenarioRunner {
     private var problem: Problem?
     /// For each thread a hash of what it has seen of the world at each of its points: a thread's own variables follow from it.
     private var histories: [UInt64] = []
+    /// For each thread how it has gone round its loop of trying again.
+    private var rounds: [Round] = []
+    private struct Round {
+        /// A hash of what was seen since the loop last began anew, and of what was seen in the round before.
+        var seen: UInt64 = 0
+        var last: UInt64 = 0
+        /// The thread's history where that round ended.
+        var history: UInt64 = 0
+    }
 
     init(_ scenario: Scenario, bug: KnownBug?, maximumSteps: Int = 20_000) {
         self.scenario = scenario
@@ -51,7 +60,12 @@ final class ScenarioRunner {
         let (world, explorer) = try prepare(strategy)
         lastChange = .max
         problem = nil
-        if keepsKeys { for index in histories.indices { histories[index] = UInt64(index) } }
+        if keepsKeys {
+            for index in histories.indices {
+                histories[index] = UInt64(index)
+                rounds[index] = Round()
+            }
+        }
         explorer.skipsQuietPoints = !keepsKeys && observer == nil
         let outcome = explorer.run()
         if outcome == .completed { checkEnd(world) } else { problem = problem ?? Problem(outcome.description) }
@@ -86,6 +100,7 @@ final class ScenarioRunner {
         explorer.changeLog = world.log
         for thread in world.threads { explorer.spawn(thread.name, thread.body) }
         histories = world.threads.indices.map { UInt64($0) }
+        rounds = world.threads.map { _ in Round() }
         world.onFailure = { [unowned self, unowned explorer] text in
             if problem == nil { note(Problem(text), world: self.world) }
             explorer.fail(text)
@@ -119,14 +134,34 @@ final class ScenarioRunner {
         }
         if keepsKeys {
             let thread = explorer.currentThread
-            if thread < histories.count {
-                var hasher = StateHasher(histories[thread])
-                hasher.combine(before)
-                hasher.combine(UInt64(point.rawValue))
-                histories[thread] = hasher.value
-            }
+            if thread < histories.count { noteSeen(before, point, thread) }
         }
         observer?(world, explorer, point)
+    }
+
+    /// Goes on with a thread's history. A thread that tries again, and has gone round its loop twice in the same way and seen the
+    /// same, is where it was a round ago: with no change by another thread it would go round for ever, and depth-first
+    /// search, to which it would be a new state each time, would have no end.
+    ///
+    /// This holds for loops that keep no count of their rounds; those that wait at `.yield` keep none.
+    private func noteSeen(_ state: UInt64, _ point: SchedulePoint, _ thread: Int) {
+        histories[thread] = Self.combine(histories[thread], state, point)
+        rounds[thread].seen = Self.combine(rounds[thread].seen, state, point)
+        guard point == .yield else { return }
+        if rounds[thread].seen == rounds[thread].last {
+            histories[thread] = rounds[thread].history
+        } else {
+            rounds[thread].last = rounds[thread].seen
+            rounds[thread].history = histories[thread]
+        }
+        rounds[thread].seen = 0
+    }
+
+    private static func combine(_ hash: UInt64, _ state: UInt64, _ point: SchedulePoint) -> UInt64 {
+        var hasher = StateHasher(hash)
+        hasher.combine(state)
+        hasher.combine(UInt64(point.rawValue))
+        return hasher.value
     }
 
     private func checkEnd(_ world: World) {

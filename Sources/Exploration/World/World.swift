@@ -178,7 +178,7 @@ public final class World {
     /// The host must be able to write its own frames: a region with 4 KiB pages of guests is mapped with 4 KiB pages, and at
     /// rest only such a region is.
     private func directMapProblem(_ moment: InvariantMoment) -> Problem? {
-        let regions = 1..<machine.rmp.tableFrames.lowerBound.rawValue >> 9
+        let regions = 1..<machine.rmp.tableFrames[0].lowerBound.rawValue >> 9
         for region in regions {
             let head = PFN(region << 9)
             let first = machine.rmp.entry(head)

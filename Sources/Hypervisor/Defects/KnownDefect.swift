@@ -53,6 +53,8 @@ public enum KnownDefect: String, CaseIterable, Sendable {
     case tailPagesLeaked
     /// 30: a failed SNP_INIT_EX is ignored.
     case initFailureIgnored
+    /// 31: KVM looks whether SNP is on before it is, and offers no SNP machine.
+    case kvmBeforeSNP
     /// 33: the structure of SNP_LAUNCH_START lacks DESIRED_TSC_FREQ, and what follows it is misplaced.
     case launchStartTooShort
     /// 34: an access to a shared page as private makes it private, without asking the VMM.
@@ -95,6 +97,7 @@ public enum KnownDefect: String, CaseIterable, Sendable {
         case .lateCoreWithoutSNP: 27
         case .tailPagesLeaked: 29
         case .initFailureIgnored: 30
+        case .kvmBeforeSNP: 31
         case .launchStartTooShort: 33
         case .sharedAccessConverts: 34
         case .dirtyASIDReused: 35
@@ -132,6 +135,7 @@ public enum KnownDefect: String, CaseIterable, Sendable {
         case .lateCoreWithoutSNP: "a core that comes late does not have SNP turned on"
         case .tailPagesLeaked: "the tail pages of a leaked 2 MiB page are listed, too"
         case .initFailureIgnored: "a failed SNP_INIT_EX is ignored"
+        case .kvmBeforeSNP: "KVM starts before SNP is on, and offers no SNP machine"
         case .launchStartTooShort: "SNP_LAUNCH_START lacks the TSC frequency, and what follows it is misplaced"
         case .sharedAccessConverts: "an access to a shared page as private makes it private unasked"
         case .dirtyASIDReused: "a freed ASID is given out again without a flush"

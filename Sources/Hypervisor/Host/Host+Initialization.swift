@@ -43,7 +43,9 @@ extension Host {
     public var snpIsOn: Bool { snp.current.isOn }
 
     /// Whether KVM offers machines of kind SNP (KVM_CAP_VM_TYPES): parameters, processor, and SNP itself allow them.
-    public var allowsSNPMachines: Bool { snp.isOn && parameters.allowsSNP(machine.configuration) }
+    public var allowsSNPMachines: Bool {
+        snp.isOn && !has(.kvmBeforeSNP) && parameters.allowsSNP(machine.configuration)
+    }
 
     /// Whether firmware is initialised for SNP.
     public var snpIsInitialized: Bool { snp.current.isInitialized }
@@ -54,9 +56,7 @@ extension Host {
             throw .iommu(machine.iommu.kind, parameters.iommuMode)
         }
         let cores = machine.cores.all
-        do throws(RMPProbeFailure) { _ = try RMPProbe(cores, frameCount: machine.memory.frameCount) } catch {
-            throw .rmp(error)
-        }
+        do throws(RMPProbeFailure) { try probeRMP(cores) } catch { throw .rmp(error) }
         let offline = cores.count { !$0.isOnline }
         guard offline == 0 else { throw .coresOffline(offline) }
     }
@@ -90,7 +90,7 @@ extension Host {
     /// Clears the RMP unless a core enforces it already, and has every core enforce it.
     private func enableOnCores() {
         let isEnforced = machine.cores.all.contains { $0.syscfg & CoreRegisters.SYSCFG.snpEnable != 0 }
-        if !isEnforced { machine.memory.discard(machine.rmp.tableFrames) }
+        if !isEnforced { machine.rmp.clear() }
         machine.cores.writeBackAndInvalidate()
         machine.cores.updateOnline { $0.syscfg |= CoreRegisters.SYSCFG.mfdm }
         machine.cores.updateOnline { $0.syscfg |= CoreRegisters.SYSCFG.snpEnable | CoreRegisters.SYSCFG.vmplEnable }

@@ -37,7 +37,7 @@ extension Host {
         takeBackIOMMUPages()
         guard !machine.cores.snpEnabled else { return }
         // Nobody enforces the table any more; what it says must not outlive that.
-        machine.memory.discard(machine.rmp.tableFrames)
+        machine.rmp.clear()
         snp.change { $0.isOn = false }
     }
 

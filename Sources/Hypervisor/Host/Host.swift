@@ -46,9 +46,11 @@ public final class Host: Sendable {
         snp = SNPSwitch()
         self.defects = defects
         // The RMP and what shares its 2 MiB regions is never handed out: a neighbour could not become a 2 MiB page.
-        let table = machine.rmp.tableFrames
-        let usable = PFN(512)..<table.lowerBound.aligned(down: .size2M)
-        allocator = HostPageAllocator(frames: usable, excluding: MachineConfiguration.hyperTransportFrames)
+        allocator = HostPageAllocator(
+            frames: PFN(512)..<PFN(machine.memory.frameCount), excluding: MachineConfiguration.hyperTransportFrames)
+        for table in machine.rmp.tableFrames {
+            allocator.reserve(table.lowerBound.aligned(down: .size2M)..<(table.upperBound + 511).aligned(down: .size2M))
+        }
         for entry in machine.configuration.reservedMemory { allocator.reserve(entry.frames) }
         for buffer in machine.iommu.buffers { allocator.reserve(buffer) }
         if machine.cores.snpEnabled { Self.reserveAssigned(machine.rmp, allocator) }

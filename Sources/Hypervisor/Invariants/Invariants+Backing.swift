@@ -28,7 +28,8 @@ extension VirtualMachine {
         _ extent: Extent, _ attribute: MemoryAttribute, _ asid: ASID, _ isBackedFirst: Bool, _ findings: inout Findings
     ) {
         let rmp = host.machine.rmp
-        let head = rmp.entry(extent.pfn.aligned(down: .size2M))
+        // Memory of an absent segment of the RMP has no entries, and is nobody's.
+        let head = rmp.effectiveEntry(extent.pfn.aligned(down: .size2M)) ?? RMPEntry()
         let mustBeAssigned = policy.isEager && attribute == .private && isBackedFirst
         if !head.assigned, head.subpageCount == 0 {
             if mustBeAssigned {

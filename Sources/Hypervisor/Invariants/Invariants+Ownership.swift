@@ -25,7 +25,7 @@ extension Host {
         allocator.forEachFreeRunUnlocked { run in
             guard !findings.isFull else { return }
             if owned.overlaps(run) { findings.add(3, "a frame of \(run) is free and in use") }
-            let head = machine.rmp.entry(run.lowerBound.aligned(down: .size2M))
+            guard let head = machine.rmp.effectiveEntry(run.lowerBound.aligned(down: .size2M)) else { return }
             guard head.assigned || head.subpageCount > 0 || head.immutable else { return }
             for pfn in run {
                 guard let entry = machine.rmp.effectiveEntry(pfn), entry.assigned || entry.immutable else { continue }
@@ -53,6 +53,10 @@ extension VirtualMachine {
             if let pfn = cpu.vmsaFrame { claim(pfn, 1, "the VMSA of virtual CPU \(cpu.id)", &owned, &findings) }
         }
         if let pfn = launch.context { claim(pfn, 1, "the guest context", &owned, &findings) }
+        if let pages = launch.requestPages {
+            claim(pages.request, 1, "the page for guest requests", &owned, &findings)
+            claim(pages.response, 1, "the page for answers to guest requests", &owned, &findings)
+        }
     }
 
     private func claim(

@@ -21,7 +21,10 @@ extension VirtualMachine {
 
     private func countStates(of extent: Extent, _ counts: inout [PageState: UInt64]) {
         let rmp = host.machine.rmp
-        let head = rmp.entry(extent.pfn.aligned(down: .size2M))
+        guard let head = rmp.effectiveEntry(extent.pfn.aligned(down: .size2M)) else {
+            counts[.default, default: 0] += extent.count
+            return
+        }
         if head.assigned && head.pageSize == .size2M {
             counts[head.state, default: 0] += extent.count
         } else if !head.assigned && head.subpageCount == 0 && !head.immutable {

@@ -6,6 +6,8 @@ public import SNPArchitecture
 struct LaunchState {
     /// The guest's ASID, from SEV_INIT2 on.
     var asid: ASID?
+    /// The pages through which guest requests go to firmware, from SEV_INIT2 on.
+    var requestPages: GuestRequestPages?
     /// A DECOMMISSION failed: firmware may still hold the ASID, and nobody gets it again.
     var asidIsLost = false
     /// SEV_FEATURES of every VMSA, the SNP bit included.

@@ -4,19 +4,46 @@ internal import Machine
 public import SNPArchitecture
 internal import Scheduling
 
+/// Pages of the host that stand between a guest and firmware: firmware sees copies of the guest's pages only.
+struct GuestRequestPages: Hashable, Sendable {
+    /// The copied message, a page of the host.
+    var request: PFN
+    /// The answer, a page of firmware's.
+    var response: PFN
+}
+
 extension VirtualMachine {
+    /// Takes the pages for guest requests.
+    ///
+    /// - Spec: Linux: `snp_guest_req_init()`
+    /// - Throws: ENOMEM (no page for requests), EIO (no page that firmware could be given)
+    func makeRequestPages() throws(SEVCommandError) -> GuestRequestPages {
+        guard let request = host.allocator.allocate(order: 0)?.pfn else { throw SEVCommandError(.noMemory) }
+        do throws(FirmwareError) {
+            return GuestRequestPages(request: request, response: try host.firmware.allocatePage())
+        } catch {
+            host.allocator.free(request, order: 0)
+            throw SEVCommandError(.ioError)
+        }
+    }
+
+    /// Gives the pages for guest requests back. An answer's page that firmware keeps is leaked.
+    func free(_ pages: GuestRequestPages) {
+        host.allocator.free(pages.request, order: 0)
+        try? host.firmware.freePage(pages.response)
+    }
+
     /// Hands a sealed request to firmware and the sealed answer back to the guest.
     ///
-    /// Firmware never sees the guest's own pages: the request is copied to a page of the host, and the answer is
-    /// written to a page that is made firmware's for the time of the command, reclaimed and copied out.
+    /// Firmware never sees the guest's own pages: the request is copied to a page of the host, and the answer comes to a
+    /// page of firmware's and is copied out.
     ///
     /// - Parameters:
     ///   - request: the guest's shared page with the request
     ///   - response: the guest's shared page for the answer
     /// - Spec: Linux: `snp_handle_guest_req()`; GHCB SNP_GUEST_REQUEST
     /// - Throws: in check order: EIO (dead), EINVAL (not launched; a page that is not aligned; both the same), EIO (the
-    ///   request cannot be read), ENOMEM, EIO with the firmware's status, EIO (the answer's page does not come back: it
-    ///   is leaked), EIO (the answer cannot be written)
+    ///   request cannot be read), EIO with the firmware's status, EIO (the answer cannot be written)
     public func snpGuestRequest(_ request: GPA, response: GPA) throws(SEVCommandError) {
         try checkAliveForSEV()
         guard isLaunched else { throw SEVCommandError(.invalidArgument) }
@@ -30,32 +57,26 @@ extension VirtualMachine {
         guard (try? writeShared(outcome.answer, at: response)) != nil else { throw SEVCommandError(.ioError) }
     }
 
-    /// SNP_GUEST_REQUEST with a host page for the copied message and a Firmware page for the answer.
+    /// SNP_GUEST_REQUEST by way of the machine's own pages.
     ///
     /// - Returns: the firmware's status, and the answer's page whatever the status is
-    /// - Throws: in check order: `.status` of INVALID_GUEST (no context), `.noMemory`, `.pageState`, `.dead`, then what the
-    ///   firmware or the RMP says when the answer's page does not come back: it is leaked
-    /// - Deviates: the pages are taken for each request, where Linux keeps them with the machine
+    /// - Throws: in check order: `.status` of INVALID_GUEST (no context), what the driver says of a command that firmware did
+    ///   not answer
     func exchange(_ message: [UInt8]) throws(FirmwareError) -> (status: FirmwareStatus, answer: [UInt8]) {
         try slotsLock.withLock { () throws(FirmwareError) in
-            guard let context = launch.context else { throw .status(.invalidGuest) }
-            guard let input = host.allocator.allocate(order: 0)?.pfn else { throw .noMemory }
-            defer { host.allocator.free(input, order: 0) }
-            do throws(Errno) { try host.write(message, at: input.address) } catch { throw .noMemory }
-            let output = try host.firmware.allocatePage()
+            guard let context = launch.context, let pages = launch.requestPages else { throw .status(.invalidGuest) }
+            do throws(Errno) { try host.write(message, at: pages.request.address) } catch { throw .noMemory }
             var status = FirmwareStatus.success
-            var failure: FirmwareError?
             do throws(FirmwareError) {
+                let (request, response) = (pages.request.address, pages.response.address)
                 try host.firmware.send(
-                    GuestRequestBuffer(context: context.address, request: input.address, response: output.address))
+                    GuestRequestBuffer(context: context.address, request: request, response: response))
             } catch {
-                if case .status(let refusal) = error { status = refusal } else { failure = error }
+                guard case .status(let refusal) = error else { throw error }
+                status = refusal
             }
             // The host reads any page; whether the answer is firmware's own, its seal tells the guest.
-            let answer = try? host.read(output.address, count: 4096)
-            do throws(FirmwareError) { try host.firmware.freePage(output) } catch { throw failure ?? error }
-            if let failure { throw failure }
-            guard let answer else { throw .noMemory }
+            guard let answer = try? host.read(pages.response.address, count: 4096) else { throw .noMemory }
             return (status, answer)
         }
     }

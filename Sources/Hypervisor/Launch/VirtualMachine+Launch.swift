@@ -5,12 +5,12 @@ public import SNPArchitecture
 internal import Scheduling
 
 extension VirtualMachine {
-    /// KVM_SEV_INIT2: gives the machine an ASID.
+    /// KVM_SEV_INIT2: gives the machine an ASID and the pages of its guest requests.
     ///
     /// - Parameter vmsaFeatures: SEV_FEATURES without the SNP bit, which is added
     /// - Throws: in check order: EIO (dead), ENOTTY (not an SNP machine), EINVAL (virtual CPUs exist, flags, the SNP bit
     ///   passed, SEV_FEATURES that the host's parameters do not allow, GHCB version not 0 or 2, already done), EBUSY (no
-    ///   ASID)
+    ///   ASID), ENOMEM (no page for requests), EIO (no page that firmware could be given for answers)
     public func sevInit2(vmsaFeatures: UInt64 = 0, ghcbVersion: UInt16 = 0, flags: UInt32 = 0) throws(SEVCommandError) {
         try checkAliveForSEV()
         guard kind == .snp else { throw SEVCommandError(.notSupportedCall) }
@@ -27,6 +27,10 @@ extension VirtualMachine {
             do throws(Errno) {
                 asid = try host.asids.allocate { (try? host.flushASIDs()) != nil }
             } catch { throw SEVCommandError(error) }
+            do throws(SEVCommandError) { launch.requestPages = try makeRequestPages() } catch {
+                host.asids.free(asid)
+                throw error
+            }
             launch.vmsaFeatures = vmsaFeatures | 1
             launch.asid = asid
         }
@@ -206,6 +210,8 @@ extension VirtualMachine {
             }
             if let context = launch.context { decommission(context) }
             launch.context = nil
+            if let pages = launch.requestPages { free(pages) }
+            launch.requestPages = nil
             if let asid = launch.asid, !launch.asidIsLost { host.asids.free(asid) }
             launch.asid = nil
         }

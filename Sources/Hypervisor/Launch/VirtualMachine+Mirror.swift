@@ -9,6 +9,8 @@ extension VirtualMachine {
     /// - Spec: Linux: `sev_vm_copy_enc_context_from()`
     /// - Throws: in check order: EIO (dead), EINVAL (the source is this machine or has no ASID; this one has an ASID or virtual
     ///   CPUs; the source is an SNP machine, and no others have ASIDs here)
+    /// - Deviates: Linux mirrors SEV and SEV-ES machines and allows a mirror four commands; there are none here, so that nothing
+    ///   is ever mirrored. The source is a machine and no file descriptor: there is no EBADF
     public func copyEncryptionContext(from source: VirtualMachine) throws(Errno) {
         try checkAlive()
         guard source !== self else { throw .invalidArgument }
@@ -26,6 +28,8 @@ extension VirtualMachine {
     ///
     /// - Spec: Linux: `sev_vm_move_enc_context_from()`
     /// - Throws: EIO (dead), then always EINVAL: the source is no encrypted machine, or an SNP machine
+    /// - Deviates: Linux moves SEV and SEV-ES machines, whose source is dead from then on; there are none here, so that nothing
+    ///   is ever moved. The source is a machine and no file descriptor: there is no EBADF
     public func moveEncryptionContext(from source: VirtualMachine) throws(Errno) {
         try checkAlive()
         throw .invalidArgument

@@ -1,6 +1,6 @@
 // The model-specific registers that SEV-SNP initialisation looks at, on each core, and the caches' write-back.
 
-internal import SNPArchitecture
+public import SNPArchitecture
 internal import Scheduling
 internal import Synchronization
 
@@ -18,6 +18,8 @@ public struct CoreRegisters: Hashable, Sendable {
     public var rmpBase: UInt64 = 0
     /// RMP_END, C001_0133.
     public var rmpEnd: UInt64 = 0
+    /// RMP_CFG, C001_0136. A processor without segmented RMPs does not have it: zero.
+    public var rmpConfiguration = RMPConfiguration(rawValue: 0)
     /// WBINVD has run since firmware last asked for it.
     public var writtenBack: Bool = false
     /// The core executes code. One that does not has its registers all the same, and nobody writes them.
@@ -46,11 +48,12 @@ public final class Cores: Sendable {
     private let registers: Mutex<[CoreRegisters]>
 
     /// Makes cores as firmware (BIOS) leaves them: memory encryption on, SNP off.
-    init(count: Int, rmpBase: SPA, rmpEnd: SPA) {
+    init(count: Int, _ layout: RMPLayout) {
         var core = CoreRegisters()
         core.syscfg = CoreRegisters.SYSCFG.memoryEncryption
-        core.rmpBase = rmpBase.rawValue
-        core.rmpEnd = rmpEnd.rawValue
+        core.rmpBase = layout.base.rawValue
+        core.rmpEnd = layout.end.rawValue
+        core.rmpConfiguration = layout.configuration
         registers = Mutex(Array(repeating: core, count: max(count, 1)))
     }
 

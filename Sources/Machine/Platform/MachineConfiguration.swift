@@ -45,8 +45,12 @@ public struct MachineConfiguration: Sendable {
     public var dramByteCount: UInt64
     /// Processor cores.
     public var coreCount: Int
-    /// Where the RMP lies, or nil for the top of DRAM, 2 MiB aligned.
+    /// Where the RMP lies, or the bookkeeping of a segmented one; nil for the top of DRAM, 2 MiB aligned.
     public var rmpBase: SPA?
+    /// The RMP in segments, on a processor that can have it so; nil for one piece.
+    public var rmpSegmentation: RMPSegmentation?
+    /// What CPUID tells of segmented RMPs.
+    public var rmpSegmentLimits: RMPSegmentLimits
     /// How many bytes of DRAM the RMP covers at least; what lies past it is in the Default state. Nil for all of it.
     public var rmpCoveredByteCount: UInt64?
     /// The first ASID for plain SEV guests: SEV-ES and SNP guests use 1 up to this, less one. CPUID 8000_001F EDX.
@@ -85,6 +89,8 @@ public struct MachineConfiguration: Sendable {
         features = MemoryEncryptionFeatures(of: product)
         iommuKind = .checksRMP
         rmpCoveredByteCount = nil
+        rmpSegmentation = nil
+        rmpSegmentLimits = product == .turin ? .turin : RMPSegmentLimits(eax: 0, ebx: 0)
     }
 }
 
@@ -94,8 +100,14 @@ public enum MachineError: Error, Hashable, Sendable, CustomStringConvertible {
     case sizeNotAligned(UInt64)
     /// The system refuses this much address space.
     case reservationRefused(UInt64)
-    /// The RMP's bounds are not multiples of 1 MiB inside DRAM.
+    /// A part of the RMP is not on 1 MiB, not inside DRAM, or over another part.
     case rmpMisplaced(base: SPA, byteCount: UInt64)
+    /// The processor knows no segmented RMP.
+    case rmpSegmentsUnavailable
+    /// The processor knows no segments of `1 << shift` bytes.
+    case rmpSegmentSize(shift: UInt8)
+    /// More segments than the processor, or the segment table, can have.
+    case tooManyRMPSegments(Int, limit: Int)
     /// DRAM is too small to hold its own RMP and the kernel's needs.
     case tooSmall(UInt64)
 
@@ -106,7 +118,11 @@ public enum MachineError: Error, Hashable, Sendable, CustomStringConvertible {
         case .reservationRefused(let size):
             "the system refuses to reserve \(size) bytes of address space; ask for less memory or raise its limit (ulimit -v)"
         case .rmpMisplaced(let base, let size):
-            "an RMP of \(size) bytes at \(base) is not aligned to 1 MiB or not inside DRAM"
+            "an RMP, or a part of it, of \(size) bytes at \(base) is not on 1 MiB, not inside DRAM, or over another part"
+        case .rmpSegmentsUnavailable: "this product has no segmented RMP; take turin"
+        case .rmpSegmentSize(let shift): "this product has no RMP segments for 2^\(shift) bytes of memory"
+        case .tooManyRMPSegments(let count, let limit):
+            "\(count) RMP segments are more than the \(limit) there can be; make them larger"
         case .tooSmall(let size): "DRAM of \(size) bytes is too small; give the machine at least 16 MiB"
         }
     }

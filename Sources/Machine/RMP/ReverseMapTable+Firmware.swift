@@ -39,7 +39,7 @@ extension ReverseMapTable {
 
     /// Clears the whole table and its counters: every frame is the hypervisor's. Costs what the table had touched.
     public func firmwareClear() {
-        memory.discard(tableFrames)
+        clear()
         if watch.isArmed { watch.tell(.firmwareClear, .done) }
     }
 

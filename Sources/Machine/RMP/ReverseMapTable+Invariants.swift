@@ -14,7 +14,7 @@ extension ReverseMapTable {
         while pfn.rawValue < coveredFrameCount, findings.count < limit {
             let count = min(512, coveredFrameCount - pfn.rawValue)
             // A region without a single bit is the common case: nothing to count.
-            if !isAllZero(pfn, count) { recount(pfn, count, &pages, &findings) }
+            if covers(pfn), !isAllZero(pfn, count) { recount(pfn, count, &pages, &findings) }
             pfn = pfn + 512
         }
         if findings.count < limit {
@@ -56,7 +56,7 @@ extension ReverseMapTable {
     }
 
     private func isAllZero(_ head: PFN, _ count: UInt64) -> Bool {
-        let p = unsafe UnsafeRawPointer(entries) + Int(head.rawValue << 4)
+        let p = unsafe UnsafeRawPointer(entryPointer(head))
         // SAFETY: the region's entries lie inside the table, which lives as long as self.
         return unsafe UnsafeBufferPointer(start: p.assumingMemoryBound(to: UInt64.self), count: Int(count) * 2).reduce(
             0, |) == 0

@@ -1,4 +1,5 @@
-// The Reverse Map Table: 16 bytes for each 4 KiB frame, in DRAM, behind 16 KiB of per-ASID counters.
+// The Reverse Map Table: 16 bytes for each 4 KiB frame, in DRAM, and 16 KiB of per-ASID counters. The entries lie in one piece
+// behind the counters, or in segments, each for a part of memory, which the segment table behind the counters lists.
 //
 // This file holds the table and its raw access. The instructions that x86 code may use are in files of their own, and so
 // is what firmware does to entries. Each 2 MiB region has a sequence number: odd while an instruction works in the region.
@@ -6,15 +7,17 @@
 public import CPlatform
 public import SNPArchitecture
 
-/// The table that says who owns each frame. Single-table format of Milan and Genoa.
+/// The table that says who owns each frame. Entries have the format of Milan and Genoa.
 ///
-/// - Spec: APM2 15.36.3; RMP_BASE C001_0132, RMP_END C001_0133
+/// - Spec: APM2 15.36.3; RMP_BASE C001_0132, RMP_END C001_0133, RMP_CFG C001_0136
+/// - Deviates: the silicon knows where the table lies from when the machine was built, and does not look at the registers
+///   and the segment table again. What entries of later processors look like is not public
 @safe public final class ReverseMapTable: @unchecked Sendable {
-    /// RMP_BASE: the address of the table's first byte.
-    public let base: SPA
-    /// RMP_END: the address of the table's last byte.
-    public let end: SPA
-    /// How many frames have an entry; frames past them are in the Default state.
+    /// Where its parts lie.
+    public let layout: RMPLayout
+    /// RMP_BASE: the address of the bookkeeping's first byte.
+    public var base: SPA { layout.base }
+    /// Frames from here on have no entry. Below there may be some, if segments are absent: see `covers`.
     public let coveredFrameCount: UInt64
     /// The DRAM that holds the table.
     public let memory: PhysicalMemory
@@ -25,7 +28,12 @@ public import SNPArchitecture
     /// Traces' way to hear of changes.
     public let watch = RMPWatch()
 
+    /// The entries of an RMP in one piece; of a segmented one those of the first segment.
     @usableFromInline let entries: UnsafeMutableRawPointer
+    /// The segments, or nil for an RMP in one piece.
+    @usableFromInline let segments: UnsafeMutablePointer<Segment>?
+    /// A segment is for `1 << segmentShift` frames.
+    @usableFromInline let segmentShift: UInt64
     @usableFromInline let counters: UnsafeMutableRawPointer
     /// One 32-bit sequence number for each 2 MiB region.
     @usableFromInline let sequences: UnsafeMutableRawPointer
@@ -39,39 +47,90 @@ public import SNPArchitecture
         (bookkeepingByteCount + byteCount >> 12 * RMPEntryRaw.byteCount + 0xf_ffff) & ~0xf_ffff
     }
 
-    /// Makes a table over `byteCount` bytes at `base`.
-    ///
-    /// - Throws: `.rmpMisplaced` unless both bounds are multiples of 1 MiB inside DRAM
-    public init(memory: PhysicalMemory, base: SPA, byteCount: UInt64) throws(MachineError) {
-        guard base.rawValue & 0xf_ffff == 0, byteCount > 0, byteCount & 0xf_ffff == 0,
-            memory.contains(base, count: byteCount)
-        else { throw .rmpMisplaced(base: base, byteCount: byteCount) }
-        let covered = min((byteCount - Self.bookkeepingByteCount) / RMPEntryRaw.byteCount, memory.frameCount)
-        let sequenceByteCount = Int((covered >> 9 + 1) << 2)
-        guard let sequences = unsafe cp_reserve(sequenceByteCount) else { throw .reservationRefused(byteCount) }
-        self.memory = memory
-        self.base = base
-        self.end = base + (byteCount - 1)
-        self.coveredFrameCount = covered
-        self.sequenceByteCount = sequenceByteCount
-        unsafe self.sequences = sequences
-        unsafe self.counters = memory.pointer(base)
-        unsafe self.entries = memory.pointer(base) + Int(Self.bookkeepingByteCount)
+    /// The entries of a part of memory.
+    @unsafe @usableFromInline struct Segment {
+        @usableFromInline var entries: UnsafeMutableRawPointer
+        @usableFromInline var frameCount: UInt64
     }
 
-    deinit { unsafe cp_release(sequences, sequenceByteCount) }
+    /// Makes a table. A segment table is written to its place, as BIOS does.
+    ///
+    /// - Throws: what is wrong with a part's place or size; `.reservationRefused`
+    public init(memory: PhysicalMemory, layout: RMPLayout) throws(MachineError) {
+        tableFrames = try layout.pieces(in: memory)
+        var covered: UInt64 = 0
+        let counters = unsafe memory.pointer(layout.base)
+        switch layout {
+        case .contiguous(_, let byteCount):
+            covered = (byteCount - Self.bookkeepingByteCount) / RMPEntryRaw.byteCount
+            segments = nil
+            segmentShift = 0
+        case .segmented(let base, let shift, let rows):
+            let segments = UnsafeMutablePointer<Segment>.allocate(capacity: max(rows.count, 1))
+            for (index, row) in rows.enumerated() {
+                let frameCount = row.mappedByteCount(shift: shift) >> 12
+                let entries = unsafe frameCount > 0 ? memory.pointer(row.base) : counters
+                unsafe (segments + index).initialize(to: Segment(entries: entries, frameCount: frameCount))
+                if frameCount > 0 { covered = UInt64(index) << UInt64(shift - 12) + frameCount }
+                memory.storeQuadword(row.rawValue, at: base + (Self.bookkeepingByteCount + UInt64(index) << 3))
+            }
+            unsafe self.segments = segments
+            segmentShift = UInt64(shift - 12)
+        }
+        covered = min(covered, memory.frameCount)
+        sequenceByteCount = Int((covered >> 9 + 1) << 2)
+        guard let sequences = unsafe cp_reserve(sequenceByteCount) else {
+            unsafe segments?.deallocate()
+            throw .reservationRefused(UInt64(sequenceByteCount))
+        }
+        self.memory = memory
+        self.layout = layout
+        coveredFrameCount = covered
+        unsafe self.sequences = sequences
+        unsafe self.counters = counters
+        unsafe entries = counters + Int(Self.bookkeepingByteCount)
+    }
+
+    deinit {
+        unsafe cp_release(sequences, sequenceByteCount)
+        unsafe segments?.deallocate()
+    }
 
     /// Whether the frame has an entry.
-    @inlinable public func covers(_ pfn: PFN) -> Bool { pfn.rawValue < coveredFrameCount }
+    @inlinable public func covers(_ pfn: PFN) -> Bool {
+        guard pfn.rawValue < coveredFrameCount else { return false }
+        guard let segments = unsafe segments else { return true }
+        return unsafe pfn.rawValue & (1 << segmentShift - 1) < segments[Int(pfn.rawValue >> segmentShift)].frameCount
+    }
 
-    /// The frames that hold the table itself.
-    public var tableFrames: Range<PFN> { base.frame..<(end.frame + 1) }
+    /// The place of a frame's entry. The frame must be covered.
+    @inlinable @inline(__always) func entryPointer(_ pfn: PFN) -> UnsafeMutableRawPointer {
+        guard let segments = unsafe segments else {
+            return unsafe entries + Int(truncatingIfNeeded: pfn.rawValue << 4)
+        }
+        let offset = Int(truncatingIfNeeded: (pfn.rawValue & (1 << segmentShift - 1)) << 4)
+        return unsafe segments[Int(pfn.rawValue >> segmentShift)].entries + offset
+    }
+
+    /// The frames that hold the table's parts, segment table and bookkeeping among them, in ascending order.
+    public let tableFrames: [Range<PFN>]
+
+    /// Makes every entry and counter zero; the segment table stays.
+    public func clear() {
+        for frames in tableFrames {
+            guard case .segmented = layout, frames.lowerBound == base.frame else {
+                memory.discard(frames)
+                continue
+            }
+            memory.discard(frames.lowerBound..<(frames.lowerBound + Self.bookkeepingByteCount >> 12))
+        }
+    }
 
     /// The entry of this very frame as it stands in memory. A frame inside a 2 MiB page has no entry of its own: see
     /// `effectiveEntry`.
     @inlinable public func rawEntry(_ pfn: PFN) -> RMPEntryRaw {
         precondition(covers(pfn), "outside the RMP")
-        let p = unsafe entries + Int(truncatingIfNeeded: pfn.rawValue << 4)
+        let p = unsafe entryPointer(pfn)
         return unsafe RMPEntryRaw(low: cp_load_acquire_u64(p), high: cp_load_relaxed_u64(p + 8))
     }
 
@@ -129,7 +188,7 @@ public import SNPArchitecture
     }
 
     @inlinable @inline(__always) func storeEntry(_ raw: RMPEntryRaw, _ pfn: PFN) {
-        let p = unsafe entries + Int(truncatingIfNeeded: pfn.rawValue << 4)
+        let p = unsafe entryPointer(pfn)
         unsafe cp_undo_note(p + 8, raw.high)
         unsafe cp_undo_note(p, raw.low)
         unsafe cp_store_relaxed_u64(p + 8, raw.high)
@@ -145,7 +204,7 @@ public import SNPArchitecture
 
     /// Adds `delta` (1 or -1) to the sub-page count of the region that holds a frame which is not the region's first.
     @inlinable @inline(__always) func addToSubpageCount(_ pfn: PFN, _ delta: Int64) {
-        let p = unsafe entries + Int(truncatingIfNeeded: (pfn.rawValue & ~511) << 4)
+        let p = unsafe entryPointer(pfn.aligned(down: .size2M))
         let low = unsafe cp_load_relaxed_u64(p)
         let new = low &+ UInt64(bitPattern: delta &<< 3)
         unsafe cp_undo_note(p, new)

@@ -26,11 +26,13 @@ public struct ConvertRequest: Hashable, Sendable {
     public var folioOrder: UInt8
     /// Which RMPUPDATE is to fail for good, counted from 1; nil for none.
     public var failingUpdate: UInt64?
+    /// The memory that each segment of the RMP is for, a power of two; nil for an RMP in one piece.
+    public var rmpSegmentSize: ByteSize?
 
     /// Makes a request. Without an order, folios are of the page size.
     public init(
         memory: ByteSize, pageSize: PageSize, policy: PolicyName, list: ConversionList?, folioOrder: UInt8? = nil,
-        failingUpdate: UInt64? = nil
+        failingUpdate: UInt64? = nil, rmpSegmentSize: ByteSize? = nil
     ) {
         self.memory = memory
         self.pageSize = pageSize
@@ -38,6 +40,7 @@ public struct ConvertRequest: Hashable, Sendable {
         self.list = list
         self.folioOrder = folioOrder ?? (pageSize == .size2M ? 9 : 0)
         self.failingUpdate = failingUpdate
+        self.rmpSegmentSize = rmpSegmentSize
     }
 }
 

@@ -23,7 +23,14 @@ private struct ConvertRun {
     init(_ request: ConvertRequest) throws(InputError) {
         self.request = request
         try request.checkMemory()
-        do throws(EmulatedHostError) { emulated = try EmulatedHost(forGuestsOf: request.memory.byteCount) } catch {
+        do throws(EmulatedHostError) {
+            let segmentation = request.rmpSegmentSize.map {
+                RMPSegmentation(shift: UInt8($0.byteCount.trailingZeroBitCount))
+            }
+            emulated = try EmulatedHost(
+                forGuestsOf: request.memory.byteCount, product: segmentation == nil ? .genoa : .turin,
+                rmpSegmentation: segmentation)
+        } catch {
             throw InputError("a guest of \(request.memory) cannot be built: \(error). Give less --memory.")
         }
         do {

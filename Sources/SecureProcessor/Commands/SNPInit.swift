@@ -19,7 +19,7 @@ extension Firmware {
     ///   (VM_HSAVE_PA not zero), RMP_INITIALIZATION_FAILED, what `takeIOMMUPages` throws
     /// - Deviates: where MAX_SNP_ASID is checked is unconfirmed; without hidden ciphertext it is not looked at. Hiding
     ///   changes nothing that the host reads. Of the registers that must be equal on all cores the machine has SYSCFG,
-    ///   HWCR, RMP_BASE, RMP_END and VM_HSAVE_PA; no diagnostic mode and no debug parts
+    ///   HWCR, RMP_BASE, RMP_END, RMP_CFG and VM_HSAVE_PA; no diagnostic mode and no debug parts
     mutating func snpInitEx(_ buffer: InitExBuffer) throws(FirmwareStatus) {
         guard buffer.reservedIsZero, buffer.bytes.isDisjoint(with: reservedInitBits) else { throw .invalidParam }
         guard state == .uninitialized, legacy.state == .uninitialized else { throw .invalidPlatformState }
@@ -62,21 +62,52 @@ extension Firmware {
         guard cores.allSatisfy({ $0.hwcr & CoreRegisters.HWCR.smmLock != 0 }) else { throw .invalidConfig }
     }
 
-    /// Checks RMP_BASE and RMP_END.
+    /// Checks where the registers say that the RMP is.
     ///
-    /// - Throws: in check order: INVALID_CONFIG (not equal on all cores), INVALID_ADDRESS (past what firmware can map),
-    ///   INVALID_CONFIG (end before base, not multiples of 1 MiB), UNSUPPORTED (C-bit), INVALID_CONFIG (not in DRAM)
+    /// - Throws: in check order: INVALID_CONFIG (RMP_CFG, RMP_BASE or RMP_END not equal on all cores), then what the form of
+    ///   the RMP asks
     /// - Deviates: the machine's RMP lies where it was built; registers that name another place give INVALID_CONFIG
     private func checkRMPBounds(_ cores: [CoreRegisters]) throws(FirmwareStatus) {
-        let (base, end) = (cores[0].rmpBase & ~Self.cBit, cores[0].rmpEnd & ~Self.cBit)
+        guard cores.allSatisfy({ $0.rmpConfiguration == cores[0].rmpConfiguration }) else { throw .invalidConfig }
         guard cores.allSatisfy({ $0.rmpBase == cores[0].rmpBase }) else { throw .invalidConfig }
         guard cores.allSatisfy({ $0.rmpEnd == cores[0].rmpEnd }) else { throw .invalidConfig }
+        guard cores[0].rmpConfiguration == rmp.layout.configuration else { throw .invalidConfig }
+        switch rmp.layout {
+        case .contiguous: try checkBounds(cores[0])
+        case .segmented(_, _, let rows): try checkSegments(cores[0], rows)
+        }
+    }
+
+    /// Checks RMP_BASE and RMP_END of an RMP in one piece.
+    ///
+    /// - Throws: in check order: INVALID_ADDRESS (past what firmware can map), INVALID_CONFIG (end before base, not
+    ///   multiples of 1 MiB), UNSUPPORTED (C-bit), INVALID_CONFIG (not in DRAM)
+    private func checkBounds(_ core: CoreRegisters) throws(FirmwareStatus) {
+        let (base, end) = (core.rmpBase & ~Self.cBit, core.rmpEnd & ~Self.cBit)
         guard base < Self.addressLimit, end < Self.addressLimit else { throw .invalidAddress }
         guard base < end else { throw .invalidConfig }
         guard base & 0xf_ffff == 0, (end - base + 1) & 0xf_ffff == 0 else { throw .invalidConfig }
-        guard (cores[0].rmpBase | cores[0].rmpEnd) & Self.cBit == 0 else { throw .unsupported }
+        guard (core.rmpBase | core.rmpEnd) & Self.cBit == 0 else { throw .unsupported }
         guard memory.contains(SPA(base), count: end - base + 1) else { throw .invalidConfig }
-        guard SPA(base) == rmp.base, SPA(end) == rmp.end else { throw .invalidConfig }
+        guard SPA(base) == rmp.layout.base, SPA(end) == rmp.layout.end else { throw .invalidConfig }
+    }
+
+    /// Checks RMP_BASE, RMP_END and the segment table of a segmented RMP.
+    ///
+    /// - Throws: in check order: INVALID_ADDRESS (past what firmware can map), INVALID_CONFIG (an end, not a multiple of
+    ///   1 MiB), UNSUPPORTED (C-bit), INVALID_CONFIG (not where the machine has it, a row of the table that says otherwise)
+    /// - Deviates: what firmware checks of a segmented RMP, and with which statuses, is unconfirmed
+    private func checkSegments(_ core: CoreRegisters, _ rows: [RMPSegmentTableEntry]) throws(FirmwareStatus) {
+        let base = core.rmpBase & ~Self.cBit
+        guard base < Self.addressLimit else { throw .invalidAddress }
+        guard core.rmpEnd == 0, base & 0xf_ffff == 0 else { throw .invalidConfig }
+        guard core.rmpBase & Self.cBit == 0 else { throw .unsupported }
+        guard SPA(base) == rmp.layout.base else { throw .invalidConfig }
+        let table = SPA(base) + ReverseMapTable.bookkeepingByteCount
+        for index in 0..<RMPSegmentTableEntry.maximumCount {
+            let row = RMPSegmentTableEntry(rawValue: memory.loadQuadword(at: table + UInt64(index) << 3))
+            guard row == (index < rows.count ? rows[index] : .absent) else { throw .invalidConfig }
+        }
     }
 
     /// The ranges of a list, as far as they are well formed: during initialisation a bad list is cut short, not refused.
@@ -102,23 +133,30 @@ extension Firmware {
         rmp.firmwareClear()
         for range in list { fix(range) }
         for range in [Self.aseg, Self.hyperTransport] {
-            guard !range.overlaps(rmpRange) else { throw .rmpInitializationFailed }
+            guard !isRMP(range) else { throw .rmpInitializationFailed }
             fix(PFN(range.lowerBound >> 12)..<PFN(range.upperBound >> 12))
         }
-        guard rmp.tableFrames.allSatisfy({ rmp.covers($0) }) else { throw .rmpInitializationFailed }
-        for pfn in rmp.tableFrames {
+        for pfn in rmp.tableFrames.joined() {
+            guard rmp.covers(pfn) else { throw .rmpInitializationFailed }
+        }
+        for pfn in rmp.tableFrames.joined() {
             rmp.firmwareWrite(pfn, RMPEntry(assigned: true, immutable: true))
         }
     }
 
     /// Makes pages HV-Fixed, except those of the RMP and those past it.
     private func fix(_ range: Range<PFN>) {
-        let table = rmp.tableFrames
         let covered = range.clamped(to: PFN(0)..<PFN(rmp.coveredFrameCount))
         // The table of a large host has a million frames, and BIOS lists them: they are not walked.
-        let (before, after) = (PFN(0)..<table.lowerBound, table.upperBound..<PFN(.max))
-        for part in [covered.clamped(to: before), covered.clamped(to: after)] {
-            for pfn in part { rmp.firmwareWrite(pfn, RMPEntry(immutable: true)) }
+        var next = covered.lowerBound
+        for table in rmp.tableFrames where table.overlaps(covered) {
+            fixEach(next..<max(next, table.lowerBound))
+            next = table.upperBound
         }
+        fixEach(min(next, covered.upperBound)..<covered.upperBound)
+    }
+
+    private func fixEach(_ range: Range<PFN>) {
+        for pfn in range where rmp.covers(pfn) { rmp.firmwareWrite(pfn, RMPEntry(immutable: true)) }
     }
 }

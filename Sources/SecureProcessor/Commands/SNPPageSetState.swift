@@ -22,12 +22,11 @@ extension Firmware {
             guard let end = range.base.advanced(checked: UInt64(range.pageCount) << 12) else { throw .invalidParam }
             pages.append((range.base.frame..<end.frame).clamped(to: PFN(0)..<PFN(rmp.coveredFrameCount)))
         }
-        let table = rmp.tableFrames
-        for pfn in pages.joined() {
+        for pfn in pages.joined() where rmp.covers(pfn) {
             let entry = rmp.entry(pfn)
-            guard !table.contains(pfn) else { throw .invalidPageState }
+            guard !rmp.tableFrames.contains(where: { $0.contains(pfn) }) else { throw .invalidPageState }
             guard entry.state == .firmware, entry.pageSize == .size4K else { throw .invalidPageState }
         }
-        for pfn in pages.joined() { rmp.firmwareWrite(pfn, RMPEntry(immutable: true)) }
+        for pfn in pages.joined() where rmp.covers(pfn) { rmp.firmwareWrite(pfn, RMPEntry(immutable: true)) }
     }
 }

@@ -15,7 +15,7 @@ extension Firmware {
         guard state == .initialized else { throw .invalidPlatformState }
         guard let first = try entry(at: buffer.page) else { throw .invalidPageState }
         let head = frame(of: buffer.page)
-        guard !(head..<(head + 512)).overlaps(rmp.tableFrames) else { throw .invalidAddress }
+        guard !rmp.tableFrames.contains(where: { (head..<(head + 512)).overlaps($0) }) else { throw .invalidAddress }
         guard first.gfn.isAligned(to: .size2M) else { throw .invalidPageState }
         let high = rmp.rawEntry(head).high
         for index in 0..<512 as Range<UInt64> {

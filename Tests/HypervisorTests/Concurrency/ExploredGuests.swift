@@ -40,7 +40,7 @@ final class ExploredRun {
         var problems = host.checkInvariants(of: guests.map(\.vm)).map(\.description)
         problems += guests.flatMap { guest in strayMappings(of: guest) }
         if let problem = problemNow() { problems.append(problem) }
-        for region in 1..<guests[0].rmp.tableFrames.lowerBound.rawValue >> 9 {
+        for region in 1..<guests[0].rmp.tableFrames[0].lowerBound.rawValue >> 9 {
             let first = guests[0].rmp.entry(PFN(region << 9))
             if !first.assigned, first.subpageCount == 0, host.directMap.level(of: PFN(region << 9)) == .level4K {
                 problems.append("region \(PFN(region << 9)) has no guest pages and is mapped 4K")
@@ -71,7 +71,7 @@ final class ExploredRun {
                 }
             }
         }
-        for region in 1..<rmp.tableFrames.lowerBound.rawValue >> 9 {
+        for region in 1..<rmp.tableFrames[0].lowerBound.rawValue >> 9 {
             let first = rmp.entry(PFN(region << 9))
             let hasSmall = first.assigned ? first.pageSize == .size4K : first.subpageCount > 0
             if hasSmall, host.directMap.table.level(of: PFN(region << 9)) != .level4K {

@@ -84,7 +84,9 @@ struct InitializationTests {
             #expect(!platform.host.allocator.isFree(pfn))
         }
         for pfn in [PFN(0x403), PFN(0x7ff), PFN(0xa10), PFN(0x7)] { #expect(rmp.state(of: pfn) == .hypervisor) }
-        for pfn in rmp.tableFrames { #expect(rmp.state(of: pfn) == .firmware, "the RMP itself is cut out of the list") }
+        for pfn in rmp.tableFrames.joined() {
+            #expect(rmp.state(of: pfn) == .firmware, "the RMP itself is cut out of the list")
+        }
         var seen: Set<PFN> = []
         while let block = platform.host.allocator.allocate(order: 0) { seen.insert(block.pfn) }
         #expect(ranges.joined().allSatisfy { !seen.contains($0) } && seen.contains(PFN(0x403)))
@@ -214,7 +216,9 @@ struct InitializationTests {
         try host.initializeSNP()
         try host.shutdownSNP(.firmwareAndCores)
         #expect(!host.snpIsOn && !platform.machine.cores.snpEnabled)
-        for pfn in platform.machine.rmp.tableFrames { #expect(platform.machine.rmp.state(of: pfn) == .hypervisor) }
+        for pfn in platform.machine.rmp.tableFrames.joined() {
+            #expect(platform.machine.rmp.state(of: pfn) == .hypervisor)
+        }
         try host.setCore(2, online: false)
         try host.setCore(2, online: true)
         try host.initializeSNP()
@@ -250,7 +254,7 @@ struct InitializationTests {
     func tableIsWriteProtected() throws {
         let platform = try Platform()
         try platform.host.initializeSNP()
-        for pfn in platform.machine.rmp.tableFrames {
+        for pfn in platform.machine.rmp.tableFrames.joined() {
             #expect(throws: Errno.badAddress) { try platform.host.write([0], at: pfn.address) }
         }
         let second = try Host(machine: platform.machine)

@@ -25,7 +25,7 @@ struct LegacyBufferTests {
     /// No frame is firmware's but the RMP's own.
     private func firmwarePages(_ emulated: EmulatedHost) -> [PFN] {
         let rmp = emulated.machine.rmp
-        return (PFN(0)..<rmp.tableFrames.lowerBound).filter { rmp.entry($0).assigned }
+        return (PFN(0)..<rmp.tableFrames[0].lowerBound).filter { rmp.entry($0).assigned }
     }
 
     @Test("The region of SEV-ES is 2 MiB of Firmware pages with SNP, and comes back; without SNP 1 MiB of any")

@@ -129,6 +129,7 @@ struct RMPProbeTests {
         case .rmp(.notAligned): 4
         case .rmp(.differsBetweenCores): 5
         case .rmp(.tooSmall): 6
+        case .rmp: preconditionFailure("this RMP has no segments")
         case .coresOffline: 7
         case .firmwareTooOld: 8
         case .tooManyRanges: 9

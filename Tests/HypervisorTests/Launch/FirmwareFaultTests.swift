@@ -41,7 +41,7 @@ struct FirmwareFaultTests {
 
     /// Frames that are free, leaked, or hold the direct map's small mappings around what leaked.
     private func accountedFrames(of host: Host) -> Int {
-        let regions = 0..<(host.machine.rmp.tableFrames.lowerBound.rawValue >> 9)
+        let regions = 0..<(host.machine.rmp.tableFrames[0].lowerBound.rawValue >> 9)
         let tables = regions.count { host.directMap.level(of: PFN($0 << 9)) == .level4K }
         return Int(host.allocator.freeFrameCount) + host.leaked.count + tables
     }

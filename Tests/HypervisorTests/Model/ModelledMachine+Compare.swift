@@ -87,7 +87,7 @@ extension ModelledMachine {
     func checkDirectMap(_ problems: inout [String], _ limit: Int) {
         let rmp = emulated.machine.rmp
         var head = PFN(512)
-        while head < rmp.tableFrames.lowerBound.aligned(down: .size2M), problems.count < limit {
+        while head < rmp.tableFrames[0].lowerBound.aligned(down: .size2M), problems.count < limit {
             let first = rmp.entry(head)
             let isLarge = first.assigned && first.pageSize == .size2M
             let hasSmall = !isLarge && (first.assigned || first.subpageCount > 0)

@@ -46,7 +46,8 @@ struct TableFixture {
     init() throws {
         let encryption = MemoryEncryption(tweakKey: (0..<16).map { UInt8($0) })
         memory = try PhysicalMemory(byteCount: 512 << 20, encryption: encryption)
-        rmp = try ReverseMapTable(memory: memory, base: SPA(511 << 20), byteCount: 1 << 20)
+        rmp = try ReverseMapTable(
+            memory: memory, layout: .contiguous(base: SPA(511 << 20), byteCount: 1 << 20))
     }
 
     func makeTable() throws -> PageTable { try PageTable(memory: memory, pages: pages) }
