@@ -138,7 +138,7 @@ struct DebuggingTests {
 
     @Test(
         "an instruction whose segment is checked first completes under TF, a breakpoint and an awaited window",
-        .timeLimit(.minutes(1)), arguments: ["trap", "breakpoint", "window"])
+        arguments: ["trap", "breakpoint", "window"])
     func checkedSegment(_ watch: String) throws {
         let guest = try GuestFixture()
         var r = VMSA()

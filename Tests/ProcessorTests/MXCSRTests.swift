@@ -97,7 +97,7 @@ extension NativeComparisonTests {
     #if DEBUG
         private static let repetitions = 3
     #else
-        private static let repetitions = 8
+        private static let repetitions = 4
     #endif
 
     /// Operands at the edges of what the formats have: zeros, denormals, the largest numbers, infinities, NaN of both kinds,

@@ -66,7 +66,7 @@ struct UnicornComparisonTests {
         .wbinvd, .syscall, .sysret, .sysenter, .sysexit, .swapgs, .monitor, .mwait, .monitorx, .mwaitx, .vmmcall,
         .vmgexit, .pvalidate, .rmpadjust, .rmpquery, .rmpupdate, .psmash, .invlpgb, .tlbsync, .xgetbv, .xsetbv, .clac,
         .stac, .rsm, .ud0, .ud1, .rdrand, .rdseed, .iret, .int1, .popf, .rdfsbase, .wrfsbase, .rdgsbase, .wrgsbase,
-        .rdpid, .clzero, .enter,
+        .rdpid, .clzero, .enter, .nop, .sfence, .ldmxcsr, .fxsave, .fxrstor, .xsave, .xsavec, .xsaveopt, .xrstor,
     ]
 
     static func cases() -> [Case] {
@@ -83,8 +83,10 @@ struct UnicornComparisonTests {
                     guard let made = make(form, mode, memory: step % 2 == 1, prefixed: step >= 3, &random) else {
                         continue
                     }
-                    // unicorn cuts ESP to 16 bits here.
-                    if made.instruction.mnemonic == .retf, mode == .bits32, made.code[0] == 0x66 { continue }
+                    // unicorn cuts ESP to 16 bits here, and takes any value for CR0.
+                    let i = made.instruction
+                    if [.ret, .retf].contains(i.mnemonic), mode == .bits32, !i.operands.isEmpty { continue }
+                    if i.mnemonic == .movcr, i.opcode == 0x22 { continue }
                     result.append(made)
                 }
             }
@@ -165,6 +167,8 @@ struct UnicornComparisonTests {
                 if here != there { complaints.append("\(name): exception \(there), here \(here)") }
                 raised[here, default: 0] += 1
                 continue
+            // unicorn does not hold a branch against the limit of CS.
+            case (.exception(13), .done(let there)) where sample.mode == .bits16 && there.ip > 0xffff: continue
             case (.exception(let vector), .done):
                 complaints.append("\(name): exception \(vector) here only")
                 continue

@@ -23,6 +23,7 @@ extension X86Processor {
             try writeValue(address &+ 2, table.base, size)
         case .lldt, .ltr: try loadSystemSegment(i)
         case .sldt, .str:
+            guard isProtected else { throw .exception(.undefined) }
             try requirePermissionForTables()
             let register = i.mnemonic == .sldt ? state.registers.ldtr : state.registers.tr
             try storeSelector(i, register.selector)

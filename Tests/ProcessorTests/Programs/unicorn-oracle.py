@@ -41,6 +41,8 @@ for line in lines[1:]:
     # Translations of the code before are dropped.
     uc.ctl_remove_cache(CODE, CODE + 64)
     uc.reg_write(UC_X86_REG_CR0, 0x31 if bits == '32' else 0x30)
+    uc.reg_write(UC_X86_REG_CR4, 0x600)
+    uc.reg_write(UC_X86_REG_MXCSR, 0x1f80)
     uc.reg_write(UC_X86_REG_GDTR, (0, TABLE, len(table) - 1, 0))
     uc.reg_write(UC_X86_REG_IDTR, (0, 0, 0, 0))
     # What the instruction before has loaded is forgotten.
