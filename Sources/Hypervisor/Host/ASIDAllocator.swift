@@ -41,7 +41,8 @@ public final class ASIDAllocator: @unchecked Sendable {
 
     /// Which are used and which are dirty, as a number.
     func combine(into hasher: inout StateHasher) {
-        for set in [used, dirty] { hasher.combine(set.reduce(0) { $0 ^ 1 << UInt64($1 & 63) }) }
+        hasher.combine(used.reduce(0) { $0 ^ 1 << UInt64($1 & 63) })
+        hasher.combine(dirty.reduce(0) { $0 ^ 1 << UInt64($1 & 63) })
     }
 
     private func firstFree() -> ASID? {

@@ -18,7 +18,8 @@ public struct FrameBlock: Hashable, Sendable {
     public var frames: Range<PFN> { pfn..<(pfn + 1 << UInt64(order)) }
 }
 
-/// Gives out and takes back frames.
+/// Gives out and takes back frames. Its lock guards all of its state, and no schedule point is reached with a part of it in
+/// use: so that is not checked for exclusive access.
 public final class HostPageAllocator: @unchecked Sendable {
     /// The orders it serves: 0 to 9, and 18.
     public static let orders: [UInt8] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 18]
@@ -26,15 +27,15 @@ public final class HostPageAllocator: @unchecked Sendable {
     private let lock = Lock(.allocator)
     private let chunkCount: Int
     /// One bit for each chunk: 1 while the whole chunk is free.
-    private var freeChunks: [UInt64]
+    @safe @exclusivity(unchecked) private var freeChunks: [UInt64]
     /// Free frames of chunks in partial use, 8 words each.
-    private var partial: [Int: FreeFrames] = [:]
+    @safe @exclusivity(unchecked) private var partial: [Int: FreeFrames] = [:]
     /// Chunks with a free frame for small blocks, most recent last; may hold stale members.
-    private var candidates: [Int] = []
+    @safe @exclusivity(unchecked) private var candidates: [Int] = []
     /// Chunks below this one have been given out at least once.
-    private var freshFrom: Int
-    private var searchFrom = 0
-    private var freeCount: UInt64
+    @safe @exclusivity(unchecked) private var freshFrom: Int
+    @safe @exclusivity(unchecked) private var searchFrom = 0
+    @safe @exclusivity(unchecked) private var freeCount: UInt64
 
     /// Makes an allocator over whole chunks of DRAM.
     ///
