@@ -121,15 +121,19 @@ public final class VirtualMachine: @unchecked Sendable {
     public func combine(into hasher: inout StateHasher) {
         attributes.combine(into: &hasher)
         nested.combine(into: &hasher)
+        launch.combine(into: &hasher)
+        // Each list is read once.
+        let (slots, cpus, files) = (slots, virtualCPUs, guestMemories)
         var flags: UInt64 = isAlive ? 1 : 0
-        if launch.isFinished { flags |= 2 }
-        flags |= UInt64(slots.count) << 8 | UInt64(virtualCPUs.count) << 16 | UInt64(guestMemories.count) << 24
-        flags |= UInt64(virtualCPUs.count { $0.vmsaFrame != nil }) << 32 | UInt64(launch.asid?.rawValue ?? 0) << 40
+        flags |= UInt64(slots.count) << 8 | UInt64(cpus.count) << 16 | UInt64(files.count) << 24
+        flags |= UInt64(cpus.count { $0.vmsaFrame != nil }) << 32
         hasher.combine(flags)
         for slot in slots { hasher.combine(UInt64(slot.id) << 48 ^ slot.frames.lowerBound.rawValue) }
-        for file in guestMemories { hasher.combine(UInt64(file.bindings.count)) }
-        hasher.combine(launch.context?.rawValue ?? 0)
+        for file in files { hasher.combine(UInt64(file.bindings.count)) }
     }
+
+    /// Whether it has virtual CPUs.
+    public var hasVirtualCPUs: Bool { !virtualCPUs.isEmpty }
 
     /// The state of its virtual CPUs, as a number. They change without a note while they run.
     public func combineVirtualCPUs(into hasher: inout StateHasher) {

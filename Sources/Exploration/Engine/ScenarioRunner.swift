@@ -44,7 +44,7 @@ final class ScenarioRunner {
         self.maximumSteps = maximumSteps
     }
 
-    deinit { world?.close() }
+    deinit { giveUp() }
 
     /// Runs the scenario once.
     ///
@@ -93,9 +93,8 @@ final class ScenarioRunner {
             if problem == nil { note(Problem(text), world: self.world) }
             explorer.fail(text)
         }
-        explorer.onSchedulePoint = { [unowned self, unowned world, unowned explorer] point in
-            reached(point, world, explorer)
-        }
+        // Held strongly, which costs nothing at a point; `giveUp` breaks the cycle.
+        explorer.onSchedulePoint = { [unowned self] point in reached(point, world, explorer) }
         self.world = world
         self.explorer = explorer
         world.seal()

@@ -47,6 +47,8 @@ public final class World {
     /// world belongs to one OS thread: no access to them needs a check.
     @safe @exclusivity(unchecked) private var outsideHash: UInt64 = 0
     @safe @exclusivity(unchecked) private var hashedTouches = UInt64.max
+    /// The virtual machines that had virtual CPUs then: these change without a note.
+    @safe @exclusivity(unchecked) private var running: [VirtualMachine] = []
 
     /// Builds a world.
     ///
@@ -167,7 +169,7 @@ public final class World {
         assert(outsideHash == hashOutside(), "a change of the host's or a guest's state was not noted")
         var hasher = StateHasher(log.hash)
         hasher.combine(outsideHash)
-        for guest in guests { guest.vm.combineVirtualCPUs(into: &hasher) }
+        for machine in running { machine.combineVirtualCPUs(into: &hasher) }
         return hasher.value
     }
 
@@ -175,7 +177,12 @@ public final class World {
     private func hashOutside() -> UInt64 {
         var hasher = StateHasher()
         host.combine(into: &hasher)
-        for guest in guests { guest.vm.combine(into: &hasher) }
+        running.removeAll(keepingCapacity: true)
+        for guest in guests {
+            let machine = guest.vm
+            machine.combine(into: &hasher)
+            if machine.hasVirtualCPUs { running.append(machine) }
+        }
         return hasher.value
     }
 

@@ -16,8 +16,9 @@ public final class MemoryAttributes {
     /// Guest frame numbers have at most this many bits: 6 levels of 6 bits, 256 TiB.
     public static let frameBits = 36
 
-    /// Not checked for exclusive access: the owner's lock guards it, and no call of it reaches a schedule point.
+    // Not checked for exclusive access: the owner's lock guards both, and no call of theirs reaches a schedule point.
     @safe @exclusivity(unchecked) private var tree = AttributeTree()
+    @safe @exclusivity(unchecked) private var version = StateVersion()
 
     /// Makes attributes that are shared throughout.
     public init() {}
@@ -42,7 +43,7 @@ public final class MemoryAttributes {
     public func set(_ range: Range<GFN>, to attribute: MemoryAttribute) {
         guard !range.isEmpty else { return }
         precondition(range.upperBound.rawValue <= 1 << UInt64(Self.frameBits), "guest frame number")
-        noteChange()
+        version.change()
         tree.set(range.lowerBound.rawValue...range.upperBound.rawValue - 1, to: attribute)
     }
 
@@ -63,12 +64,18 @@ public final class MemoryAttributes {
     }
 
     func checkpoint() -> Checkpoint {
-        let saved = tree
+        let (saved, number) = (tree, version.current)
         var checkpoint = Checkpoint()
-        checkpoint.add { [self] in tree.become(saved) }
+        checkpoint.add { [self] in
+            guard version.current != number else { return }
+            tree.become(saved)
+            version.goBack(to: number)
+        }
         return checkpoint
     }
 
     /// The attributes, as a number.
-    func combine(into hasher: inout StateHasher) { tree.combine(into: &hasher) }
+    func combine(into hasher: inout StateHasher) {
+        version.combine(into: &hasher) { tree.combine(into: &$0) }
+    }
 }

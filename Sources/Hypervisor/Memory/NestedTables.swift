@@ -41,6 +41,8 @@ public final class NestedTables: @unchecked Sendable {
             } ?? frames
         guard !isDestroyed else { return 0 }
         let zapped = UInt64(table.zap(frames))
+        // Again: the zap is a schedule point.
+        noteChange()
         zapCount &+= zapped
         return zapped
     }
