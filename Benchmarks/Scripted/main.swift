@@ -1,7 +1,9 @@
 // How many page-state steps a scripted guest takes in a second of processor time, and what a page state change costs by its
 // number of entries. One step takes one page through page state change, RMPUPDATE and PVALIDATE.
 //
-//   swift run -c release scripted-benchmark [rounds]
+//   swift run -c release scripted-benchmark [pages [entries [merged|apart]]]
+//
+// Without entries it measures requests of 1, 8, 64 and 253 entries, merged by the host and not.
 
 import Glibc
 import Hypervisor
@@ -85,10 +87,13 @@ struct Shape {
     }
 }
 
-let pages = CommandLine.arguments.dropFirst().first.flatMap { UInt64($0) } ?? 400_000
+let arguments = CommandLine.arguments.dropFirst()
+let pages = arguments.first.flatMap { UInt64($0) } ?? 400_000
+let entryCounts: [UInt64] = arguments.dropFirst().first.flatMap { UInt64($0) }.map { [$0] } ?? [1, 8, 64, 253]
+let shapes = arguments.dropFirst(2).first.map { [$0 == "merged"] } ?? [true, false]
 print("entries  merged  page steps     ns a step   M steps/s   us a request")
-for isMerged in [true, false] {
-    for entryCount in [1, 8, 64, 253] as [UInt64] {
+for isMerged in shapes {
+    for entryCount in entryCounts {
         let shape = Shape(entryCount: entryCount, isMerged: isMerged)
         let rounds = max(1, Int(pages / entryCount / 2))
         let steps = Double(rounds) * Double(entryCount) * 2

@@ -73,6 +73,7 @@ void cp_undo_clear(cp_undo_log *log) {
     log->saved_count = 0;
     log->hash = 0;
     log->changes = 0;
+    log->touches = 0;
 }
 void cp_undo_roll_back(cp_undo_log *log) {
     for (size_t i = log->count; i-- > 0;) {

@@ -30,18 +30,20 @@ public final class VirtualMachine: @unchecked Sendable {
     let slotsLock = Lock(.slots)
     let backing = Lock(.guestMemory)
     /// Sorted by guest frame. Changed under `slotsLock` and `nested.lock`.
-    var slots: [MemorySlot] = []
+    var slots: [MemorySlot] = [] { didSet { noteChange() } }
     /// Changed under `slotsLock` and `nested.lock`; read under either.
     let attributes = MemoryAttributes()
     /// Files ever made for this machine and not closed.
-    var guestMemories: [GuestMemory] = []
+    var guestMemories: [GuestMemory] = [] { didSet { noteChange() } }
     /// Virtual CPUs, by identifier.
-    var virtualCPUs: [VirtualCPU] = []
-    var launch = LaunchState()
+    var virtualCPUs: [VirtualCPU] = [] { didSet { noteChange() } }
+    var launch = LaunchState() { didSet { noteChange() } }
     /// The GHCB protocol's settings.
     let ghcb = GHCBSettings()
     private let dead = Mutex<String?>(nil)
     private let destroyed = Mutex(false)
+    /// Dead or destroyed, for those who ask often.
+    private let isGone = Atomic<Bool>(false)
     private let totals = Mutex(ConversionCounts())
 
     /// KVM_CREATE_VM.
@@ -75,10 +77,14 @@ public final class VirtualMachine: @unchecked Sendable {
     /// Marks the machine dead: every later call gets EIO.
     ///
     /// - Spec: Linux: `KVM_BUG_ON()`
-    func kill(_ reason: String) { dead.withLock { $0 = $0 ?? reason } }
+    func kill(_ reason: String) {
+        noteChange()
+        dead.withLock { $0 = $0 ?? reason }
+        isGone.store(true, ordering: .releasing)
+    }
 
     /// Neither dead nor destroyed.
-    var isAlive: Bool { causeOfDeath == nil && !destroyed.withLock { $0 } }
+    var isAlive: Bool { !isGone.load(ordering: .acquiring) }
 
     func checkAlive() throws(Errno) {
         guard isAlive else { throw .ioError }
@@ -88,7 +94,7 @@ public final class VirtualMachine: @unchecked Sendable {
     public func checkpoint() -> Checkpoint {
         let lists = (slots, guestMemories, virtualCPUs)
         let (savedLaunch, savedCounts) = (launch, conversionCounts)
-        let (savedDeath, isGone) = (causeOfDeath, destroyed.withLock { $0 })
+        let (savedDeath, isDestroyed) = (causeOfDeath, destroyed.withLock { $0 })
         let settings = ghcb.current
         var checkpoint = Checkpoint()
         checkpoint.add { [self] in
@@ -96,7 +102,8 @@ public final class VirtualMachine: @unchecked Sendable {
             launch = savedLaunch
             totals.withLock { $0 = savedCounts }
             dead.withLock { $0 = savedDeath }
-            destroyed.withLock { $0 = isGone }
+            destroyed.withLock { $0 = isDestroyed }
+            isGone.store(savedDeath != nil || isDestroyed, ordering: .releasing)
             ghcb.change { $0 = settings }
         }
         if let hostile = settings.hostile { checkpoint.add(hostile.checkpoint()) }
@@ -109,18 +116,27 @@ public final class VirtualMachine: @unchecked Sendable {
         return checkpoint
     }
 
-    /// The machine's state outside the emulated machine's memory, as a number.
+    /// The machine's state outside the emulated machine's memory, as a number, without its virtual CPUs: what changes it calls
+    /// `noteChange`.
     public func combine(into hasher: inout StateHasher) {
         attributes.combine(into: &hasher)
         nested.combine(into: &hasher)
+        launch.combine(into: &hasher)
+        // Each list is read once.
+        let (slots, cpus, files) = (slots, virtualCPUs, guestMemories)
         var flags: UInt64 = isAlive ? 1 : 0
-        if launch.isFinished { flags |= 2 }
-        flags |= UInt64(slots.count) << 8 | UInt64(virtualCPUs.count) << 16 | UInt64(guestMemories.count) << 24
-        flags |= UInt64(virtualCPUs.count { $0.vmsaFrame != nil }) << 32 | UInt64(launch.asid?.rawValue ?? 0) << 40
+        flags |= UInt64(slots.count) << 8 | UInt64(cpus.count) << 16 | UInt64(files.count) << 24
+        flags |= UInt64(cpus.count { $0.vmsaFrame != nil }) << 32
         hasher.combine(flags)
         for slot in slots { hasher.combine(UInt64(slot.id) << 48 ^ slot.frames.lowerBound.rawValue) }
-        for file in guestMemories { hasher.combine(UInt64(file.bindings.count)) }
-        hasher.combine(launch.context?.rawValue ?? 0)
+        for file in files { hasher.combine(UInt64(file.bindings.count)) }
+    }
+
+    /// Whether it has virtual CPUs.
+    public var hasVirtualCPUs: Bool { !virtualCPUs.isEmpty }
+
+    /// The state of its virtual CPUs, as a number. They change without a note while they run.
+    public func combineVirtualCPUs(into hasher: inout StateHasher) {
         for cpu in virtualCPUs { cpu.combine(into: &hasher) }
     }
 
@@ -156,6 +172,8 @@ public final class VirtualMachine: @unchecked Sendable {
             return !gone
         }
         guard isFirst else { return }
+        noteChange()
+        isGone.store(true, ordering: .releasing)
         // No virtual CPU is in the guest from here on, nor enters it again.
         for cpu in nested.lock.withLock({ virtualCPUs }) { cpu.waitUntilOutside() }
         slotsLock.withLock {

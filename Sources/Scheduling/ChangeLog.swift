@@ -46,6 +46,9 @@ public import CPlatform
     /// Goes up with every recorded write and every change that `noteChange` tells of.
     public var changeCount: UInt64 { unsafe log.pointee.changes }
 
+    /// Goes up with every change that `noteChange` tells of: while it stands still, only memory has changed.
+    public var touchCount: UInt64 { unsafe log.pointee.touches }
+
     /// The last recorded write of a quadword: who wrote, and what stood there before. Nil if nobody wrote it.
     public func lastWrite(at address: UnsafeRawPointer) -> (writer: Writer, old: UInt64)? {
         let record = unsafe cp_undo_last(log, address)

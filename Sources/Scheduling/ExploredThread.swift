@@ -3,6 +3,9 @@
 import CPlatform
 
 /// One thread of an explored run.
+///
+/// All explored threads of an explorer run on one OS thread and touch each other's state between switches only, so nothing
+/// here is checked for exclusive access.
 @safe final class ExploredThread {
     /// What the thread waits for.
     enum State {
@@ -15,16 +18,16 @@ import CPlatform
 
     let number: Int
     let name: String
-    var state = State.runnable
+    @safe @exclusivity(unchecked) var state = State.runnable
     /// When to stop waiting, if ever.
-    var deadline: HostInstant?
+    @safe @exclusivity(unchecked) var deadline: HostInstant?
     /// Whether the last wait ended by its deadline.
-    var timedOut = false
+    @safe @exclusivity(unchecked) var timedOut = false
     /// The locks that it holds.
     let held: UnsafeMutablePointer<cp_held_locks>
     /// The suspended flow of control; nil once its stack is given back.
-    private(set) var coroutine: UnsafeMutablePointer<cp_coroutine>?
-    private var body: (() throws -> Void)?
+    @exclusivity(unchecked) private(set) var coroutine: UnsafeMutablePointer<cp_coroutine>?
+    @safe @exclusivity(unchecked) private var body: (() throws -> Void)?
     private unowned let explorer: Explorer
 
     init(number: Int, name: String, explorer: Explorer, body: @escaping () throws -> Void) {

@@ -52,7 +52,10 @@ extension Explorer {
             abandon(.failed("\(currentName ?? "a thread") releases \(lock), which it does not hold"))
         }
         lock.exploredHolder = 0
-        for thread in threads {
+        var left = wantsLock
+        while left != 0 {
+            let thread = threads[left.trailingZeroBitCount]
+            left &= left - 1
             if case .waitingForLock(let waited) = thread.state, waited === lock { wake(thread) }
         }
     }

@@ -9,26 +9,29 @@ import CPlatform
 /// A run that does not complete abandons its unfinished threads: their stacks are given back, but objects that only those
 /// stacks refer to are never released, and locks that they hold stay held. Do not use either again.
 @safe public final class Explorer {
+    // Properties that every point touches are not checked for exclusive access: an explorer and its threads run on one OS
+    // thread, and no access to one of them is open across a switch.
+
     /// Runs at each schedule point, on the thread that reached it, with scheduling off: no other thread runs meanwhile,
     /// and locks taken inside do not wait. Report a breach with `fail`.
-    public var onSchedulePoint: ((SchedulePoint) -> Void)?
+    @safe @exclusivity(unchecked) public var onSchedulePoint: ((SchedulePoint) -> Void)?
     /// Whether taking a lock out of order fails the run.
-    public var checksLockOrder = true
+    @safe @exclusivity(unchecked) public var checksLockOrder = true
     /// Is told who writes, if given.
     public var changeLog: ChangeLog? { didSet { unsafe hot.pointee.log = unsafe changeLog?.log } }
     /// Leave the hook out at points up to which the change log has noted nothing new.
-    public var skipsQuietPoints = false
+    @safe @exclusivity(unchecked) public var skipsQuietPoints = false
     /// Whether the threads can be run again: `rewind` starts them over.
     public var keepsThreads = false
     /// The picks made so far where more than one thread could run, 0 for the usual thread: `Explorer(replaying:)` repeats the
     /// run from them.
-    public private(set) var trace: [UInt8] = []
+    @safe @exclusivity(unchecked) public private(set) var trace: [UInt8] = []
     /// The schedule points reached so far.
     public var steps: Int { unsafe hot.pointee.steps }
     /// The time that the threads see.
     public private(set) var virtualTime = HostInstant(nanoseconds: 0)
 
-    var threads: [ExploredThread] = []
+    @safe @exclusivity(unchecked) private(set) var threads: [ExploredThread] = []
     /// What every point touches, in memory of its own: no tracking of accesses, no reference counts.
     @safe private struct Hot {
         var steps = 0
@@ -36,6 +39,8 @@ import CPlatform
         var current = -1
         /// A bit for each thread that can run.
         var runnable: UInt64 = 0
+        /// A bit for each thread that waits for a lock.
+        var wantsLock: UInt64 = 0
         var log: UnsafeMutablePointer<cp_undo_log>?
         /// The changes that the hook has seen.
         var seen: UInt64 = .max
@@ -56,13 +61,18 @@ import CPlatform
         get { unsafe hot.pointee.runnable }
         set { unsafe hot.pointee.runnable = newValue }
     }
-    private var strategy: any ScheduleStrategy
+    /// A bit for each thread that waits for a lock.
+    var wantsLock: UInt64 {
+        get { unsafe hot.pointee.wantsLock }
+        set { unsafe hot.pointee.wantsLock = newValue }
+    }
+    @safe @exclusivity(unchecked) private var strategy: any ScheduleStrategy
     private let maximumSteps: Int
-    private var outcome: ExplorationOutcome?
+    @safe @exclusivity(unchecked) private var outcome: ExplorationOutcome?
     /// How many threads there were at the start of the run.
     private var firstCount = 0
-    private var isInHook = false
-    private var hookFailure: String?
+    @safe @exclusivity(unchecked) private var isInHook = false
+    @safe @exclusivity(unchecked) private var hookFailure: String?
     private let main: UnsafeMutablePointer<cp_coroutine>
 
     /// Makes an explorer that asks `strategy` at each point.
@@ -129,6 +139,7 @@ import CPlatform
         }
         runnable = threads.count == 64 ? ~0 : 1 << UInt64(threads.count) - 1
         trace.removeAll(keepingCapacity: true)
+        wantsLock = 0
         unsafe hot.pointee.steps = 0
         unsafe hot.pointee.seen = .max
         virtualTime = HostInstant(nanoseconds: 0)
@@ -189,6 +200,7 @@ import CPlatform
         countStep()
         let thread = threads[currentNumber]
         thread.state = state
+        if case .waitingForLock = state { wantsLock |= 1 << UInt64(thread.number) }
         thread.deadline = deadline
         thread.timedOut = false
         runnable &= ~(1 << UInt64(thread.number))
@@ -200,6 +212,7 @@ import CPlatform
     func wake(_ thread: ExploredThread) {
         thread.state = .runnable
         thread.deadline = nil
+        wantsLock &= ~(1 << UInt64(thread.number))
         runnable |= 1 << UInt64(thread.number)
     }
 

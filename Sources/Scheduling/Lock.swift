@@ -13,7 +13,8 @@ import Glibc
     /// Which of several locks of one rank this is, for messages.
     public let label: String
     /// The explored thread that holds the lock: its number plus one, or 0. Only explored threads touch it.
-    var exploredHolder = 0
+    /// Explored threads of one OS thread take turns, so its accesses are not checked for exclusiveness.
+    @safe @exclusivity(unchecked) var exploredHolder = 0
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
 
     /// Makes a lock that nobody holds.

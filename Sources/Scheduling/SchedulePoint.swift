@@ -57,5 +57,5 @@ public func schedulePoint(_ point: SchedulePoint) {
 @inline(never)
 func exploredPoint(_ explorer: UnsafeMutableRawPointer, _ point: SchedulePoint) {
     // SAFETY: the pointer is set by `Explorer.run` for as long as the explorer runs its threads, and cleared after.
-    unsafe Unmanaged<Explorer>.fromOpaque(explorer).takeUnretainedValue().reach(point)
+    unsafe Unmanaged<Explorer>.fromOpaque(explorer)._withUnsafeGuaranteedRef { $0.reach(point) }
 }

@@ -29,6 +29,8 @@ typedef struct cp_undo_log {
     uint64_t hash;
     /* Goes up with every write and with every change that is noted elsewhere. */
     uint64_t changes;
+    /* Those of them that were noted elsewhere. */
+    uint64_t touches;
     /* Who writes now. */
     uint32_t writer;
     /* The reservations, in the order in which they were made; a size of 0 is a place that is free again. */
@@ -85,7 +87,10 @@ static inline void cp_undo_end_bytes(void *address, size_t count) {
 }
 /* A change of state that is not in the machine's memory. */
 static inline void cp_undo_touch(void) {
-    if (__builtin_expect(cp_undo != NULL, 0)) cp_undo->changes++;
+    if (__builtin_expect(cp_undo != NULL, 0)) {
+        cp_undo->changes++;
+        cp_undo->touches++;
+    }
 }
 
 #endif

@@ -16,26 +16,29 @@ struct ScenarioRun {
 }
 
 /// Runs a scenario under one schedule after the other. A run that fails leaves a broken world: the next one builds another.
+///
+/// A runner belongs to one OS thread, and no access to its properties is open across a schedule point, so those that every
+/// point touches are not checked for exclusive access.
 final class ScenarioRunner {
     let scenario: Scenario
     let defects: KnownDefects
     /// States seen at points or at ends, by their hash; invariants are checked once for each.
-    private(set) var states: Set<UInt64> = []
-    private var endStates: Set<UInt64> = []
+    @safe @exclusivity(unchecked) private(set) var states: Set<UInt64> = []
+    @safe @exclusivity(unchecked) private var endStates: Set<UInt64> = []
     /// Sees each point, after the checks, with the world at rest.
-    var observer: ((World, Explorer, SchedulePoint?) -> Void)?
+    @safe @exclusivity(unchecked) var observer: ((World, Explorer, SchedulePoint?) -> Void)?
     /// Whether `stateKey` is kept.
-    var keepsKeys = false
+    @safe @exclusivity(unchecked) var keepsKeys = false
     private let maximumSteps: Int
-    private var world: World?
-    private var explorer: Explorer?
-    private var lastChange: UInt64 = .max
-    private var state: UInt64 = 0
-    private var problem: Problem?
+    @safe @exclusivity(unchecked) private var world: World?
+    @safe @exclusivity(unchecked) private var explorer: Explorer?
+    @safe @exclusivity(unchecked) private var lastChange: UInt64 = .max
+    @safe @exclusivity(unchecked) private var state: UInt64 = 0
+    @safe @exclusivity(unchecked) private var problem: Problem?
     /// For each thread a hash of what it has seen of the world at each of its points: a thread's own variables follow from it.
-    private var histories: [UInt64] = []
+    @safe @exclusivity(unchecked) private var histories: [UInt64] = []
     /// For each thread how it has gone round its loop of trying again.
-    private var rounds: [Round] = []
+    @safe @exclusivity(unchecked) private var rounds: [Round] = []
     private struct Round {
         /// A hash of what was seen since the loop last began anew, and of what was seen in the round before.
         var seen: UInt64 = 0
@@ -50,7 +53,7 @@ final class ScenarioRunner {
         self.maximumSteps = maximumSteps
     }
 
-    deinit { world?.close() }
+    deinit { giveUp() }
 
     /// Runs the scenario once.
     ///
@@ -105,9 +108,8 @@ final class ScenarioRunner {
             if problem == nil { note(Problem(text), world: self.world) }
             explorer.fail(text)
         }
-        explorer.onSchedulePoint = { [unowned self, unowned world, unowned explorer] point in
-            reached(point, world, explorer)
-        }
+        // Held strongly, which costs nothing at a point; `giveUp` breaks the cycle.
+        explorer.onSchedulePoint = { [unowned self] point in reached(point, world, explorer) }
         self.world = world
         self.explorer = explorer
         world.seal()

@@ -43,6 +43,12 @@ public final class World {
     private let faults: FaultSource
     private var checkpoint = Checkpoint()
     private var starts: [() -> Void] = []
+    /// The part of the state's hash that is not of the machine's memory, and the number of changes noted when it was made. A
+    /// world belongs to one OS thread: no access to them needs a check.
+    @safe @exclusivity(unchecked) private var outsideHash: UInt64 = 0
+    @safe @exclusivity(unchecked) private var hashedTouches = UInt64.max
+    /// The virtual machines that had virtual CPUs then: these change without a note.
+    @safe @exclusivity(unchecked) private var running: [VirtualMachine] = []
 
     /// Builds a world.
     ///
@@ -139,6 +145,7 @@ public final class World {
     func restore() {
         checkpoint.restore()
         log.rollBack()
+        hashedTouches = .max
         for start in starts { start() }
     }
 
@@ -154,9 +161,28 @@ public final class World {
 
     /// The state of everything, as a number.
     var stateHash: UInt64 {
+        let touches = log.touchCount
+        if touches != hashedTouches {
+            hashedTouches = touches
+            outsideHash = hashOutside()
+        }
+        assert(outsideHash == hashOutside(), "a change of the host's or a guest's state was not noted")
         var hasher = StateHasher(log.hash)
+        hasher.combine(outsideHash)
+        for machine in running { machine.combineVirtualCPUs(into: &hasher) }
+        return hasher.value
+    }
+
+    /// The state of host and guests outside the machine's memory, as a number: the same until somebody calls `noteChange`.
+    private func hashOutside() -> UInt64 {
+        var hasher = StateHasher()
         host.combine(into: &hasher)
-        for guest in guests { guest.vm.combine(into: &hasher) }
+        running.removeAll(keepingCapacity: true)
+        for guest in guests {
+            let machine = guest.vm
+            machine.combine(into: &hasher)
+            if machine.hasVirtualCPUs { running.append(machine) }
+        }
         return hasher.value
     }
 

@@ -10,8 +10,10 @@ public final class ASIDAllocator: @unchecked Sendable {
     private let lock = Lock(.asids)
     private let limit: UInt32
     private let defects: KnownDefects
-    private var used: Set<UInt32> = []
-    private var dirty: Set<UInt32> = []
+    private var used: Set<UInt32> = [] { didSet { version.change() } }
+    private var dirty: Set<UInt32> = [] { didSet { version.change() } }
+    /// Not checked for exclusive access: the lock guards it, and no call of it reaches a schedule point.
+    @safe @exclusivity(unchecked) private var version = StateVersion()
 
     /// Makes an allocator over 1 to `limit` - 1.
     public init(limit: UInt32, defects: KnownDefects = []) {
@@ -34,19 +36,26 @@ public final class ASIDAllocator: @unchecked Sendable {
 
     func checkpoint() -> Checkpoint {
         let saved = (used, dirty)
+        let number = version.current
         var checkpoint = Checkpoint()
-        checkpoint.add { [self] in (used, dirty) = saved }
+        checkpoint.add { [self] in
+            guard version.current != number else { return }
+            (used, dirty) = saved
+            version.goBack(to: number)
+        }
         return checkpoint
     }
 
     /// Which are used and which are dirty, as a number.
     func combine(into hasher: inout StateHasher) {
-        for set in [used, dirty] { hasher.combine(set.reduce(0) { $0 ^ 1 << UInt64($1 & 63) }) }
+        version.combine(into: &hasher) {
+            $0.combine(used.reduce(0) { $0 ^ 1 << UInt64($1 & 63) })
+            $0.combine(dirty.reduce(0) { $0 ^ 1 << UInt64($1 & 63) })
+        }
     }
 
     private func firstFree() -> ASID? {
         for number in 1..<max(limit, 1) where !used.contains(number) && !dirty.contains(number) {
-            noteChange()
             used.insert(number)
             return ASID(number)
         }
@@ -56,7 +65,6 @@ public final class ASIDAllocator: @unchecked Sendable {
     /// Gives an ASID back; it is dirty until the next flush.
     public func free(_ asid: ASID) {
         lock.withLock {
-            noteChange()
             used.remove(asid.rawValue)
             if !defects.has(.dirtyASIDReused) { dirty.insert(asid.rawValue) }
         }

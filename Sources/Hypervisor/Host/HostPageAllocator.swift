@@ -18,7 +18,8 @@ public struct FrameBlock: Hashable, Sendable {
     public var frames: Range<PFN> { pfn..<(pfn + 1 << UInt64(order)) }
 }
 
-/// Gives out and takes back frames.
+/// Gives out and takes back frames. Its lock guards all of its state, and no schedule point is reached with a part of it in
+/// use: so that is not checked for exclusive access.
 public final class HostPageAllocator: @unchecked Sendable {
     /// The orders it serves: 0 to 9, and 18.
     public static let orders: [UInt8] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 18]
@@ -26,15 +27,16 @@ public final class HostPageAllocator: @unchecked Sendable {
     private let lock = Lock(.allocator)
     private let chunkCount: Int
     /// One bit for each chunk: 1 while the whole chunk is free.
-    private var freeChunks: [UInt64]
+    @safe @exclusivity(unchecked) private var freeChunks: [UInt64]
     /// Free frames of chunks in partial use, 8 words each.
-    private var partial: [Int: FreeFrames] = [:]
+    @safe @exclusivity(unchecked) private var partial: [Int: FreeFrames] = [:]
     /// Chunks with a free frame for small blocks, most recent last; may hold stale members.
-    private var candidates: [Int] = []
+    @safe @exclusivity(unchecked) private var candidates: [Int] = []
     /// Chunks below this one have been given out at least once.
-    private var freshFrom: Int
-    private var searchFrom = 0
-    private var freeCount: UInt64
+    @safe @exclusivity(unchecked) private var freshFrom: Int
+    @safe @exclusivity(unchecked) private var searchFrom = 0
+    @safe @exclusivity(unchecked) private var freeCount: UInt64
+    @safe @exclusivity(unchecked) private var version = StateVersion()
 
     /// Makes an allocator over whole chunks of DRAM.
     ///
@@ -59,6 +61,7 @@ public final class HostPageAllocator: @unchecked Sendable {
     /// Takes frames out for good, before anything is given out. Those that it does not have are nothing to do.
     func reserve(_ frames: Range<PFN>) {
         lock.withLock {
+            version.change()
             let own = frames.clamped(to: PFN(0)..<PFN(UInt64(chunkCount) << 9))
             var pfn = own.lowerBound
             while pfn < own.upperBound {
@@ -98,7 +101,7 @@ public final class HostPageAllocator: @unchecked Sendable {
     public func allocate(order: UInt8) -> FrameBlock? {
         precondition(Self.orders.contains(order), "an order the allocator serves")
         return lock.withLock {
-            noteChange()
+            version.change()
             let block: FrameBlock?
             switch order {
             case 18: block = takeGigabyte()
@@ -114,7 +117,7 @@ public final class HostPageAllocator: @unchecked Sendable {
     /// Takes back a block, or part of one: `order` may be smaller than it was given out with.
     public func free(_ pfn: PFN, order: UInt8) {
         lock.withLock {
-            noteChange()
+            version.change()
             freeCount += 1 << UInt64(order)
             let chunk = Int(pfn.rawValue >> 9)
             if order >= 9 {
@@ -135,13 +138,20 @@ public final class HostPageAllocator: @unchecked Sendable {
 
     func checkpoint() -> Checkpoint {
         let saved = (freeChunks, partial, candidates, freshFrom, searchFrom, freeCount)
+        let number = version.current
         var checkpoint = Checkpoint()
-        checkpoint.add { [self] in (freeChunks, partial, candidates, freshFrom, searchFrom, freeCount) = saved }
+        checkpoint.add { [self] in
+            guard version.current != number else { return }
+            (freeChunks, partial, candidates, freshFrom, searchFrom, freeCount) = saved
+            version.goBack(to: number)
+        }
         return checkpoint
     }
 
     /// Which frames are free, as a number.
-    func combine(into hasher: inout StateHasher) {
+    func combine(into hasher: inout StateHasher) { version.combine(into: &hasher, combineFrames) }
+
+    private func combineFrames(into hasher: inout StateHasher) {
         hasher.combine(freeCount)
         for word in freeChunks { hasher.combine(word) }
         var sum: UInt64 = 0

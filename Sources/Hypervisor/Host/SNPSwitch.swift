@@ -48,10 +48,11 @@ final class SNPSwitch: Sendable {
     }
 
     func combine(into hasher: inout StateHasher) {
-        let state = current
-        hasher.combine(
+        let number = state.withLock { state -> UInt64 in
             (state.isOn ? 1 : 0) | (state.isInitialized ? 2 : 0) | (state.legacyIsInitialized ? 4 : 0)
-                | (state.tmr?.rawValue ?? 0) << 8)
+                | (state.tmr?.rawValue ?? 0) << 8
+        }
+        hasher.combine(number)
     }
 }
 

@@ -1,6 +1,7 @@
 // How far a machine's launch has come, and the errors of launch calls.
 
 public import SNPArchitecture
+internal import Scheduling
 
 /// The launch of one machine. Changed under the slots' lock.
 struct LaunchState {
@@ -20,6 +21,12 @@ struct LaunchState {
     let launched = MemoryAttributes()
     /// LAUNCH_FINISH has succeeded.
     var isFinished = false
+
+    /// How far it has come, as a number. Which pages were launched is not part of it.
+    func combine(into hasher: inout StateHasher) {
+        hasher.combine((isFinished ? 1 : 0) | UInt64(asid?.rawValue ?? 0) << 8)
+        hasher.combine(context?.rawValue ?? 0)
+    }
 }
 
 /// What a SEV call of KVM_MEMORY_ENCRYPT_OP reports: an errno, and the firmware's status when firmware refused.

@@ -15,7 +15,7 @@ public final class GuestMemory: @unchecked Sendable {
     public let folioOrder: UInt8
     let folios: Folios
     /// The slots bound to the file.
-    var bindings: [MemorySlot] = []
+    var bindings: [MemorySlot] = [] { didSet { noteChange() } }
     /// The machine it belongs to; gone once that is destroyed.
     weak var machine: VirtualMachine?
     /// Some page of a private frame is not assigned, and waits for a fault: it was backed after the conversion, or firmware

@@ -5,24 +5,25 @@ public import SNPArchitecture
 public import Scheduling
 internal import Synchronization
 
-/// The nested tables and their invalidation counters. `lock` guards everything here, and reading attributes and slots.
+/// The nested tables and their invalidation counters. `lock` guards everything here, and reading attributes and slots. So the
+/// counters are not checked for exclusive access.
 public final class NestedTables: @unchecked Sendable {
     /// The lock (Linux: `mmu_lock`).
     public let lock = Lock(.nestedTables)
     /// The tables the silicon walks.
     public let table: NestedTable
     /// Counts ended invalidations: a fault that read an older number is stale.
-    private(set) var sequence: UInt64 = 0
+    @safe @exclusivity(unchecked) private(set) var sequence: UInt64 = 0
     /// Invalidations under way, with their union of frames.
-    private var active = 0
-    private var activeFrames: Range<GFN>?
+    @safe @exclusivity(unchecked) private var active = 0
+    @safe @exclusivity(unchecked) private var activeFrames: Range<GFN>?
     /// How many leaf entries were ever removed, and how many of them a flush has followed.
-    private var zapCount: UInt64 = 0
-    private var flushedZapCount: UInt64 = 0
+    @safe @exclusivity(unchecked) private var zapCount: UInt64 = 0
+    @safe @exclusivity(unchecked) private var flushedZapCount: UInt64 = 0
     /// How many virtual CPUs are in the guest with a VMSA of the guest's own. Changed under the lock.
     let guestVMSACount = Atomic<Int>(0)
     /// The tables are given back.
-    private(set) var isDestroyed = false
+    @safe @exclusivity(unchecked) private(set) var isDestroyed = false
 
     init(host: Host) throws(Errno) {
         do {
@@ -40,6 +41,8 @@ public final class NestedTables: @unchecked Sendable {
             } ?? frames
         guard !isDestroyed else { return 0 }
         let zapped = UInt64(table.zap(frames))
+        // Again: the zap is a schedule point.
+        noteChange()
         zapCount &+= zapped
         return zapped
     }
@@ -49,7 +52,10 @@ public final class NestedTables: @unchecked Sendable {
     var unflushedZaps: UInt64? { zapCount == flushedZapCount ? nil : zapCount }
 
     /// A flush has followed the first `count` removals.
-    func noteFlush(of count: UInt64) { flushedZapCount = max(flushedZapCount, count) }
+    func noteFlush(of count: UInt64) {
+        noteChange()
+        flushedZapCount = max(flushedZapCount, count)
+    }
 
     func end() {
         noteChange()
@@ -84,7 +90,7 @@ public final class NestedTables: @unchecked Sendable {
     /// The frame to which device pages are mapped: past the physical address width, so that an access meets a reserved bit.
     static let deviceFrame = PFN(1 << (PageTableEntry.physicalAddressWidth - 12))
     /// Some page is marked as a device's, or has been.
-    private(set) var hasDevicePages = false
+    @safe @exclusivity(unchecked) private(set) var hasDevicePages = false
 
     /// Marks a guest frame as a device's: an access raises #VC in the guest, which then asks for the access.
     ///

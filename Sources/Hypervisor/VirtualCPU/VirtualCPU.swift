@@ -15,7 +15,7 @@ public final class VirtualCPU: @unchecked Sendable {
     /// The state that launch encrypts.
     public var initialState: VMSA
     /// The frame of the VMSA that launch made. Guarded by the machine's `slotsLock`.
-    var vmsaFrame: PFN?
+    var vmsaFrame: PFN? { didSet { noteChange() } }
 
     /// The frame of the guest's own VMSA while it is in the guest with it. Guarded by the nested tables' lock.
     var enteredVMSA: GFN?

@@ -43,10 +43,12 @@ extension PageTable {
         guard first.isLeaf(atLevel: height - 1), first.pfn.rawValue & (level.pageCount - 1) == 0 else { return false }
         let used = PageFlags([.accessed, .dirty]).rawValue
         let step = Self.span(height - 1) << 12
+        var expected = first.rawValue | used
         var flags = first.flags
         for part in 1..<512 as Range<UInt64> {
             let entry = entry(child, part)
-            guard (entry.rawValue ^ (first.rawValue + part * step)) & ~used == 0 else { return false }
+            expected &+= step
+            guard entry.rawValue | used == expected else { return false }
             flags.formUnion(entry.flags)
         }
         setEntry(table, index, PageTableEntry(leaf: first.pfn, level: level, flags: flags))

@@ -86,13 +86,15 @@ extension FirmwareLayout {
 
 extension [UInt8] {
     /// Reads a little-endian integer.
-    package func integer<T: FixedWidthInteger>(at offset: Int, as type: T.Type = T.self) -> T {
+    @inlinable package func integer<T: FixedWidthInteger>(at offset: Int, as type: T.Type = T.self) -> T {
+        precondition(offset >= 0 && offset <= count - T.bitWidth / 8, "an integer past the end")
         var value: T = 0
         for index in 0..<(T.bitWidth / 8) { value |= T(truncatingIfNeeded: self[offset + index]) << T(8 * index) }
         return value
     }
     /// Writes a little-endian integer.
-    package mutating func store<T: FixedWidthInteger>(_ value: T, at offset: Int) {
+    @inlinable package mutating func store<T: FixedWidthInteger>(_ value: T, at offset: Int) {
+        precondition(offset >= 0 && offset <= count - T.bitWidth / 8, "an integer past the end")
         for index in 0..<(T.bitWidth / 8) { self[offset + index] = UInt8(truncatingIfNeeded: value >> T(8 * index)) }
     }
     /// Copies bytes in, or as many of them as `limit` allows.
