@@ -41,6 +41,13 @@ public enum HostClock {
         while unsafe clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, nil) == EINTR {}
     }
 
+    /// Lets other threads have this one's processor, between two attempts at something that another processor is at: the system
+    /// may have put that thread aside in the middle of an instruction, as no processor is. Nothing in an explored run,
+    /// where the schedule says who goes on.
+    public static func giveWay() {
+        if Explorer.current == nil { sched_yield() }
+    }
+
     /// Waits for so many nanoseconds.
     public static func sleep(nanoseconds: UInt64) { sleep(until: now.advanced(byNanoseconds: nanoseconds)) }
 }

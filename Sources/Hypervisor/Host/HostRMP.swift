@@ -141,6 +141,7 @@ public final class HostRMP: Sendable {
         for _ in 0..<Self.retryLimit {
             guard last == .failInUse || last == .failOverlap else { break }
             counts.retries &+= 1
+            HostClock.giveWay()
             do {
                 try table.rmpUpdate(pfn.address, to: state)
                 counts.updates &+= 1
@@ -168,7 +169,10 @@ public final class HostRMP: Sendable {
         let head = pfn.aligned(down: .size2M)
         var last = RMPStatus.failInUse
         for attempt in 0...Self.retryLimit {
-            if attempt > 0 { counts.retries &+= 1 }
+            if attempt > 0 {
+                counts.retries &+= 1
+                HostClock.giveWay()
+            }
             do {
                 try table.psmash(head.address)
                 counts.psmashes &+= 1

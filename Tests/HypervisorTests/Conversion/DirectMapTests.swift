@@ -9,11 +9,18 @@ import Testing
 
 @Suite("Direct map")
 struct DirectMapTests {
+    /// A guest of 1 GiB that no other page's mapping lies in: SEV_INIT2 gives firmware a page elsewhere.
+    private static func guestOfOneFolio(_ policy: any ConversionPolicy) throws -> TestGuest {
+        let guest = try TestGuest(
+            pages: 1 << 18, folioOrder: 18, base: GFN(1 << 18), policy: policy, dramByteCount: 3 << 30)
+        try guest.allocate(0..<1 << 18)
+        return guest
+    }
+
     @Test("1G to 4K when a 4K page becomes private, and back to 1G when it is shared", arguments: [true, false])
     func splitAndRestore(isEager: Bool) throws {
         let policy: any ConversionPolicy = isEager ? EagerPolicy() : LazyPolicy()
-        let guest = try TestGuest(pages: 1024, folioOrder: 0, policy: policy, dramByteCount: 2 << 30)
-        try guest.allocate(0..<1024)
+        let guest = try Self.guestOfOneFolio(policy)
         #expect(guest.level(0) == .level1G)
         let frames = guest.host.allocator.freeFrameCount
         try guest.convert(3..<4, to: .private)
@@ -33,8 +40,7 @@ struct DirectMapTests {
 
     @Test("A 2M page needs no split, and its 2 MiB cannot be written")
     func largePage() throws {
-        let guest = try TestGuest(dramByteCount: 2 << 30)
-        try guest.allocate(0..<512)
+        let guest = try Self.guestOfOneFolio(EagerPolicy())
         let counts = try guest.convert(0..<512, to: .private)
         #expect(counts.directMapSplits == 0 && guest.level(0) == .level1G)
         #expect(throws: Errno.badAddress) { try guest.host.write([1], at: guest.pfn(100).address) }
@@ -56,8 +62,8 @@ struct DirectMapTests {
 
     @Test("A refused fault leaves the direct map as it was")
     func refusedFault() throws {
-        let guest = try TestGuest(folioOrder: 0, policy: LazyPolicy())
-        try guest.allocate(0..<2)
+        let guest = try TestGuest(policy: LazyPolicy())
+        try guest.allocate(0..<512)
         try guest.convert(0..<1, to: .private)
         guest.rmp.fail(.rmpUpdate, calls: 1...1, with: .failPermission)
         let outcome = guest.fault(0)
