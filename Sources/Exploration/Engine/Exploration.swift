@@ -8,7 +8,8 @@ public enum Exploration {
     ///
     /// - Parameters:
     ///   - position: where an earlier exploration with these settings stopped
-    ///   - checkpoint: is handed the report as it stands every five seconds, so that a process that is killed has lost little
+    ///   - checkpoint: is handed the report as it stands after a second and then every five, so that a process that is killed has
+    ///     lost little
     ///   - progress: is told how things go a few times a second; false stops the exploration
     /// - Throws: what building the scenario's world refuses, and what `checkpoint` throws
     public static func run(
@@ -80,7 +81,7 @@ struct ExplorationLoop {
     mutating func run(
         _ checkpoint: ((ExplorationReport) throws -> Void)?, _ progress: (ExplorationProgress) -> Bool
     ) throws -> ExplorationReport {
-        var lastCheckpoint: UInt64 = 0
+        var nextCheckpoint = Self.firstCheckpoint
         if settings.strategy == .random || settings.strategy == .pct { runner.keepsKeys = false }
         while !isOver {
             let (strategy, isSearch) = nextStrategy()
@@ -104,9 +105,9 @@ struct ExplorationLoop {
                 break
             }
             runs &+= 1
-            if let checkpoint, runs & 0xff == 0, elapsed - lastCheckpoint >= Self.checkpointInterval {
+            if let checkpoint, runs & 0xff == 0, elapsed >= nextCheckpoint {
                 try checkpoint(reportNow)
-                lastCheckpoint = elapsed
+                nextCheckpoint = elapsed + Self.checkpointInterval
             }
         }
         return reportNow
@@ -123,6 +124,8 @@ struct ExplorationLoop {
         return report
     }
 
+    /// Nanoseconds.
+    private static let firstCheckpoint: UInt64 = 1_000_000_000
     private static let checkpointInterval: UInt64 = 5_000_000_000
 
     private var elapsed: UInt64 { HostClock.now.nanoseconds - start.nanoseconds }
