@@ -49,10 +49,11 @@ func explainedPages(reading text: String, from path: String) throws(InputError) 
 }
 
 extension ExplainedPage {
-    /// Reads a line of an explanation; nil if it is none.
+    /// Reads a line of an explanation; nil if it is none, or has an address that no page can have.
     fileprivate init?(_ line: Substring) {
         let words = line.split(separator: " ", maxSplits: 4)
         guard words.count == 5, words[0].hasPrefix("0x"), let address = UInt64(words[0].dropFirst(2), radix: 16),
+            address & 0xfff == 0, address < 1 << 52,
             let type = PageType.allCases.first(where: { $0.description == words[1] }),
             let permissions = UInt32(words[2], radix: 16), permissions <= 0xff_ffff,
             let contents = bytes(hexadecimal: String(words[3])), contents.count == 48

@@ -201,11 +201,18 @@ struct MeasureCommandTests {
                     #expect(json.output.contains("\"difference\": \"other contents\"") && json.status == .violation)
                 }
             }
-            try withFile(Array("0x1000 NORMAL 0 12 x\n".utf8)) { rubbish in
-                let error = #expect(throws: InputError.self) {
-                    _ = try Self.explaining(path, vcpus: 1, "--diff", rubbish).perform()
+            let digest = String(repeating: "0", count: 96)
+            // The last page of 64 bits and the one behind it, an address inside a page, a digest too short.
+            for line in [
+                "0xfffffffffffff000 NORMAL 0 \(digest) x\n0x0 NORMAL 0 \(digest) x", "0x1001 NORMAL 0 \(digest) x",
+                "0x1000 NORMAL 0 12 x",
+            ] {
+                try withFile(Array(line.utf8)) { rubbish in
+                    let error = #expect(throws: InputError.self) {
+                        _ = try Self.explaining(path, vcpus: 1, "--diff", rubbish).perform()
+                    }
+                    #expect(error?.description.hasPrefix("\(rubbish): line 1 is not a page of a launch") == true)
                 }
-                #expect(error?.description.hasPrefix("\(rubbish): line 1 is not a page of a launch") == true)
             }
         }
     }
