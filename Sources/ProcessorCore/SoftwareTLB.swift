@@ -52,7 +52,8 @@ package enum TLBEntry {
         return nil
     }
     let addend: UInt64 = load(entry, TLBEntry.addend)
-    return UnsafeMutableRawPointer(bitPattern: UInt(truncatingIfNeeded: address &+ addend)).unsafelyUnwrapped
+    // Not through an optional: nobody has to compare an address with nil that a present translation gave.
+    return unsafeBitCast(UInt(truncatingIfNeeded: address &+ addend), to: UnsafeMutableRawPointer.self)
 }
 
 @inline(__always) func readable<T>(_ core: Core, _ at: UInt64, _ type: T.Type) -> UnsafeMutableRawPointer? {
