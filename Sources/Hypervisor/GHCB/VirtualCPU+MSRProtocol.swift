@@ -21,38 +21,39 @@ enum MSRProtocolAnswer: Hashable {
     case page(GPA)
 }
 
-/// What the answer to a request of the MSR protocol depends on.
-struct MSRProtocolHost {
-    var isSNP: Bool
-    var convertsOnRequest: Bool
-    var personality: GHCBPersonality
-    /// The virtual CPU's CPUID, subfunction 0.
-    var cpuid: (UInt32) -> GuestCPUID.Result
-    /// Whether a frame is in a memory slot.
-    var hasMemory: (GFN) -> Bool
-
+/// What a host tells of itself by the MSR protocol.
+enum MSRProtocolHost {
     /// The protocol versions that the host speaks.
     static let versions: ClosedRange<UInt16> = 1...2
     /// The position of the C-bit.
     static let cBit: UInt8 = 51
+}
 
-    /// Decides.
+extension VirtualCPU {
+    /// Decides what becomes of a request, and does nothing yet.
     ///
     /// - Spec: GHCB 56421, "GHCB MSR protocol"; Linux: `sev_handle_vmgexit_msr_protocol()`
     /// - Deviates: Run VMPL is an unknown request, as on every host with one VMPL
-    func answer(_ raw: UInt64) -> MSRProtocolAnswer {
+    private func decide(
+        _ raw: UInt64, of machine: VirtualMachine, _ settings: GHCBSettings.State
+    ) -> MSRProtocolAnswer {
+        let isSNP = machine.kind == .snp
         switch GHCBMSRRequest(rawValue: raw) {
         case .page(let gpa): return .page(gpa)
         case .sevInformation:
             return .respond(
                 .sevInformation(
-                    maximum: Self.versions.upperBound, minimum: Self.versions.lowerBound, cBit: Self.cBit))
-        case .cpuid(let function, let register): return .respond(.cpuid(cpuid(function)[register], register))
+                    maximum: MSRProtocolHost.versions.upperBound, minimum: MSRProtocolHost.versions.lowerBound,
+                    cBit: MSRProtocolHost.cBit))
+        case .cpuid(let function, let register):
+            let result = ghcbState.cpuid.result(function, 0, xcr0: ghcbState.xcr0, xss: ghcbState.xss, apicID: id)
+            return .respond(.cpuid(result[register], register))
         case .apResetHold: return .hold
         // KVM: requests of SNP guests end any other machine.
         case .preferredGHCB: return isSNP ? .respond(.preferredGHCB(nil)) : .terminate
-        case .registerGHCB(let gfn): return isSNP ? register(gfn) : .terminate
-        case .pageStateChange(let gfn, let operation): return isSNP ? convert(gfn, operation, raw) : .terminate
+        case .registerGHCB(let gfn): return isSNP ? register(gfn, of: machine, settings) : .terminate
+        case .pageStateChange(let gfn, let operation):
+            return isSNP ? convert(gfn, operation, raw, settings) : .terminate
         case .hypervisorFeatures: return .respond(.hypervisorFeatures(.kvm))
         case .terminate: return .terminate
         case .runVMPL, .unknown: return .leave
@@ -60,40 +61,35 @@ struct MSRProtocolHost {
     }
 
     /// KVM registers anything; frame 0 takes the registration back.
-    private func register(_ gfn: GFN) -> MSRProtocolAnswer {
-        guard !personality.checksRegistration || gfn == GFN(0) || hasMemory(gfn) else {
+    private func register(
+        _ gfn: GFN, of machine: VirtualMachine, _ settings: GHCBSettings.State
+    ) -> MSRProtocolAnswer {
+        guard !settings.personality.checksRegistration || gfn == GFN(0) || machine.mapShared(gfn) != nil else {
             return .respond(.registerGHCB(nil))
         }
         return .register(gfn, .registerGHCB(gfn))
     }
 
-    private func convert(_ gfn: GFN, _ operation: PageStateOperation, _ raw: UInt64) -> MSRProtocolAnswer {
+    private func convert(
+        _ gfn: GFN, _ operation: PageStateOperation, _ raw: UInt64, _ settings: GHCBSettings.State
+    ) -> MSRProtocolAnswer {
         let refusal = GHCBMSRResponse.pageStateChange(error: GHCBMSRResponse.genericPageStateChangeError)
         guard operation == .makePrivate || operation == .makeShared else { return .respond(refusal) }
-        guard !personality.checksReservedBits || raw >> 56 == 0 else { return .respond(refusal) }
-        guard convertsOnRequest else { return .respond(refusal) }
+        guard !settings.personality.checksReservedBits || raw >> 56 == 0 else { return .respond(refusal) }
+        guard settings.convertsOnRequest else { return .respond(refusal) }
         return .convert(
             MapRangeCall(
                 gpa: gfn.address, pageCount: 1, pageSize: .size4K,
                 attribute: operation == .makePrivate ? .private : .shared))
     }
-}
 
-extension VirtualCPU {
     /// Handles a request of either protocol.
     ///
     /// - Spec: GHCB 56421; Linux: `sev_handle_vmgexit()`
     func handleGHCB(of machine: VirtualMachine) -> ExitDisposition {
-        let id = self.id
-        let state = ghcbState
         let settings = machine.ghcb.current
         if let hostile = settings.hostile, hostile.act(on: machine, before: self) { return .resume }
-        let host = MSRProtocolHost(
-            isSNP: machine.kind == .snp, convertsOnRequest: settings.convertsOnRequest,
-            personality: settings.personality,
-            cpuid: { state.cpuid.result($0, 0, xcr0: state.xcr0, xss: state.xss, apicID: id) },
-            hasMemory: { machine.mapShared($0) != nil })
-        switch host.answer(ghcb) {
+        switch decide(ghcb, of: machine, settings) {
         case .page(let gpa): return handlePageProtocol(gpa, of: machine, settings)
         case .respond(let response): ghcb = settings.hostile?.answer(response) ?? response.rawValue
         case .register(let gfn, let response):
@@ -105,7 +101,7 @@ extension VirtualCPU {
             holdUntilSIPI { cpu, woken in cpu.ghcb = GHCBMSRResponse.apResetHold(woken: woken).rawValue }
         case .terminate: return .exit(.terminated(ghcb: ghcb))
         case .convert(let call):
-            let (personality, hostile) = (host.personality, settings.hostile)
+            let (personality, hostile) = (settings.personality, settings.hostile)
             if let hostile, hostile.strikes(.claimConversion) {
                 ghcb = GHCBMSRResponse.pageStateChange(error: 0).rawValue
                 return .resume

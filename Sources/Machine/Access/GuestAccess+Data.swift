@@ -41,6 +41,20 @@ extension GuestAccess {
         return memory.quadword(at: spa, key: key(cBit))
     }
 
+    /// Reads an aligned quadword as `quadword` does, for a reader that keeps what it has read: says in which frame it lies, and
+    /// under which generation of the RMP's region that was found.
+    ///
+    /// - Throws: what `translate` throws
+    public func quadwordNoting(
+        _ gpa: GPA, _ cBit: CBit, for purpose: AccessPurpose
+    ) throws(GuestFault) -> (value: UInt64, pfn: PFN, generation: UInt32) {
+        schedulePoint(.guestAccess)
+        let found = try translateNoting(gpa, .read, cBit, for: purpose)
+        let spa = SPA(found.value.pfn.address.rawValue + UInt64(gpa.pageOffset))
+        let value = memory.contains(spa, count: 8) ? memory.quadword(at: spa, key: key(cBit)) : ~0
+        return (value, found.value.pfn, found.generation)
+    }
+
     /// Copies bytes into guest memory.
     ///
     /// - Throws: what `translate` throws for the first page that faults; bytes before it have been stored

@@ -26,7 +26,7 @@ public struct VirtualCPUState: Sendable {
     /// The GHCB MSR, which RDMSR and WRMSR of the guest reach without an exit.
     public var ghcb: UInt64
     /// What to stop for, or raise #VC for.
-    public let intercepts: InterceptSet
+    public internal(set) var intercepts: InterceptSet
     /// An event to deliver before the first instruction. The processor takes it by setting it to none.
     public var event: EventInjection
     /// TSC_OFFSET of the VMCB, for RDTSC.

@@ -27,11 +27,21 @@ public final class HardwareThread {
     /// Stops the guest from another thread.
     public let interrupt: InterruptLine
     private var access: GuestAccess?
+    /// Where VMRUN puts the registers, from one entry to the next. Not a stored value: an access that lasts as long as the
+    /// guest runs is not one that the exclusivity checker can follow from one stack to another.
+    let state: UnsafeMutablePointer<VirtualCPUState>
 
     /// Makes a thread with an empty TLB.
     public init(_ processor: any GuestProcessor, interrupt: InterruptLine = InterruptLine()) {
         self.processor = processor
         self.interrupt = interrupt
+        unsafe state = .allocate(capacity: 1)
+        unsafe state.initialize(to: VirtualCPUState(registers: VMSA()))
+    }
+
+    deinit {
+        unsafe state.deinitialize(count: 1)
+        unsafe state.deallocate()
     }
 
     /// The thread's port to the memory of a machine, for this guest.

@@ -34,13 +34,19 @@ extension Machine {
         case .claimed: break
         }
         defer { rmp.releaseVMSA(pfn) }
-        var state = VirtualCPUState(
-            registers: memory.registers(in: pfn, key: key), ghcb: vmcb.ghcb, intercepts: vmcb.intercepts,
-            event: vmcb.eventInjection, timeStampOffset: vmcb.timeStampOffset, interruptShadow: vmcb.interruptShadow,
-            wantsInterruptWindow: vmcb.wantsInterruptWindow, budget: budget)
+        // SAFETY: only the thread that is given runs with its state.
+        unsafe enter(&vmcb, pfn, key, on: thread, with: &thread.state.pointee, budget: &budget)
+    }
+
+    /// The part of VMRUN that has the VMSA to itself.
+    private func enter(
+        _ vmcb: inout VMCB, _ pfn: PFN, _ key: KeyID, on thread: HardwareThread, with state: inout VirtualCPUState,
+        budget: inout UInt64
+    ) {
+        memory.load(&state.registers, from: pfn, key: key)
         guard state.registers.refusal == nil, let vmpl = VMPL(rawValue: state.registers.vmpl) else { return }
         guard !state.registers.isMarkedBusy else { return vmcb.exit(GuestExit(.busy)) }
-        state.registers.taskPriority = vmcb.taskPriority
+        state.setControls(vmcb, budget: budget)
         let access = thread.access(
             on: self, as: RunningGuest(asid: vmcb.asid, vmpl: vmpl, nestedRoot: vmcb.nestedRoot, key: key))
         access.privilege = state.registers.cpl == 3 ? .user : .supervisor
@@ -59,6 +65,20 @@ extension Machine {
         vmcb.interruptShadow = state.interruptShadow
         vmcb.guestInterruptMask = state.registers.rflags.hasBit(9)
         vmcb.exit(exit)
+    }
+}
+
+extension VirtualCPUState {
+    /// Takes over everything that is not in the VMSA, and CR8.
+    fileprivate mutating func setControls(_ vmcb: VMCB, budget: UInt64) {
+        ghcb = vmcb.ghcb
+        intercepts = vmcb.intercepts
+        event = vmcb.eventInjection
+        timeStampOffset = vmcb.timeStampOffset
+        interruptShadow = vmcb.interruptShadow
+        wantsInterruptWindow = vmcb.wantsInterruptWindow
+        self.budget = budget
+        registers.taskPriority = vmcb.taskPriority
     }
 }
 

@@ -5,10 +5,13 @@ internal import SNPArchitecture
 
 extension PhysicalMemory {
     /// The registers in a frame as an access under `key` sees them. A page stored under that key is read where it lies.
-    func registers(in pfn: PFN, key: KeyID) -> VMSA {
-        guard self.key(of: pfn) == key else { return VMSA(quadwords: quadwords(of: pfn, key: key)) }
+    func load(_ registers: inout VMSA, from pfn: PFN, key: KeyID) {
+        guard self.key(of: pfn) == key else {
+            registers = VMSA(quadwords: quadwords(of: pfn, key: key))
+            return
+        }
         // SAFETY: the frame is DRAM, 4096 bytes, and aligned; each byte is read once, into a value.
-        return unsafe VMSA(savedAt: pointer(pfn.address))
+        unsafe registers.load(from: pointer(pfn.address))
     }
 
     /// Stores registers in a frame as an access under `key` does, and leaves the page's reserved bytes as that access sees

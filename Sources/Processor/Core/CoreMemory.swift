@@ -45,6 +45,17 @@ internal import ProcessorCore
         }
     }
 
+    /// A word of the layout.
+    func word(_ offset: Int) -> UInt16 {
+        precondition(offset >= 0 && offset + 2 <= CoreLayout.byteCount)
+        return unsafe base.load(fromByteOffset: offset, as: UInt16.self)
+    }
+    /// Sets a word of the layout.
+    func setWord(_ offset: Int, _ value: UInt16) {
+        precondition(offset >= 0 && offset + 2 <= CoreLayout.byteCount)
+        unsafe base.storeBytes(of: value, toByteOffset: offset, as: UInt16.self)
+    }
+
     /// A register as an operand names it.
     subscript(_ register: RegisterOperand) -> UInt64 {
         get {
@@ -74,22 +85,27 @@ internal import ProcessorCore
     /// Sets a whole general register.
     func setGeneral(_ number: Int, _ value: UInt64) { self[CoreLayout.registers + number * 8] = value }
 
-    /// XMM0 to XMM15, two quadwords each.
-    var vectors: InlineArray<32, UInt64> {
-        // SAFETY: sixteen registers of 32 bytes lie at `CoreLayout.vectors`; the low halves are read.
-        InlineArray { index in
-            unsafe base.load(
-                fromByteOffset: CoreLayout.vectors &+ (index / 2) &* 32 &+ (index & 1) &* 8, as: UInt64.self)
+    /// Sets XMM0 to XMM15 and keeps the upper halves of the registers.
+    func setVectors(_ values: inout InlineArray<32, UInt64>) {
+        // SAFETY: sixteen registers of 32 bytes lie at `CoreLayout.vectors`; the low halves are written.
+        unsafe withUnsafeBytes(of: &values) { bytes in
+            for number in 0..<16 {
+                let value = unsafe bytes.loadUnaligned(fromByteOffset: number &* 16, as: SIMD2<UInt64>.self)
+                unsafe base.storeBytes(
+                    of: value, toByteOffset: CoreLayout.vectors &+ number &* 32, as: SIMD2<UInt64>.self)
+            }
         }
     }
 
-    /// Sets XMM0 to XMM15 and keeps the upper halves of the registers.
-    func setVectors(_ values: InlineArray<32, UInt64>) {
-        for index in values.indices {
-            // SAFETY: as above.
-            unsafe base.storeBytes(
-                of: values[index], toByteOffset: CoreLayout.vectors &+ (index / 2) &* 32 &+ (index & 1) &* 8,
-                as: UInt64.self)
+    /// Gets XMM0 to XMM15.
+    func getVectors(_ values: inout InlineArray<32, UInt64>) {
+        // SAFETY: as above; the low halves are read.
+        unsafe withUnsafeMutableBytes(of: &values) { bytes in
+            for number in 0..<16 {
+                let value = unsafe base.loadUnaligned(
+                    fromByteOffset: CoreLayout.vectors &+ number &* 32, as: SIMD2<UInt64>.self)
+                unsafe bytes.storeBytes(of: value, toByteOffset: number &* 16, as: SIMD2<UInt64>.self)
+            }
         }
     }
 

@@ -88,12 +88,13 @@ struct Decoder {
         if map == 1, 0x20...0x23 ~= opcode, let byte = modRM { modRM = byte | 0xc0 }
         if let modRM, modRM < 0xc0 { try readAddress(modRM) }
         result.modRM = modRM ?? 0
-        for index in 0..<4 {
+        for index in 0..<OperandList.capacity {
             guard let code = form.operand(index) else { break }
             result.operands.append(try operand(code))
         }
         if result.memory.isRelative { result.memory.displacement = displacement }
         result.length = position
+        result.endsBlock = !result.goesOnInBlock
         try checkLock()
     }
 

@@ -70,6 +70,28 @@ enum Operand: Hashable, Sendable {
     case stack(UInt8)
 }
 
+/// The operands of an instruction, as the manual writes them, in place: instructions are copied for each one that is not an
+/// operation of the core, and that counts no references.
+struct OperandList: RandomAccessCollection, Sendable {
+    /// No form has more.
+    static let capacity = 4
+
+    private var operands = InlineArray<4, Operand>(repeating: .memory)
+    private(set) var endIndex = 0
+    var startIndex: Int { 0 }
+
+    subscript(index: Int) -> Operand {
+        precondition(index < endIndex)
+        return operands[index]
+    }
+
+    /// Adds an operand. There may be `capacity` of them.
+    mutating func append(_ operand: Operand) {
+        operands[endIndex] = operand
+        endIndex += 1
+    }
+}
+
 /// REP and its kin.
 enum RepeatPrefix: UInt8, Sendable {
     case none, f3, f2
@@ -86,7 +108,7 @@ struct Instruction: Sendable {
     var width = Width.double
     /// The effective address size.
     var addressWidth = Width.quad
-    var operands: [Operand] = []
+    var operands = OperandList()
     /// The memory operand, if `operands` has one.
     var memory = MemoryOperand()
     var repeatPrefix = RepeatPrefix.none
@@ -98,6 +120,9 @@ struct Instruction: Sendable {
 
     /// The ModRM byte; 0 if there is none.
     var modRM: UInt8 = 0
+
+    /// Whether the run loop must find the next block anew after executing it.
+    var endsBlock = true
 
     /// The condition of Jcc, SETcc and CMOVcc.
     var condition: Int { Int(opcode & 0xf) }

@@ -245,7 +245,7 @@ extension Instruction {
 
     /// An instruction with an MMX operand, or EMMS.
     var isMMX: Bool {
-        if [.emms, .cvtpi2ps, .cvtpi2pd].contains(mnemonic) { return true }
+        if mnemonic == .emms || mnemonic == .cvtpi2ps || mnemonic == .cvtpi2pd { return true }
         return operands.contains { if case .mmx = $0 { true } else { false } }
     }
 }

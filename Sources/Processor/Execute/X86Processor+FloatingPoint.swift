@@ -216,12 +216,13 @@ extension X86Processor {
         core[CoreLayout.x87Instruction] = state.registers.x87RIP
         core[CoreLayout.x87Data] = state.registers.x87DP
         summariseX87()
+        let registers = state.registers.x87Registers
         for number in 0..<8 {
-            core[CoreLayout.x87Registers + number * 16] = state.registers.x87Registers[number]
+            core[CoreLayout.x87Registers + number * 16] = registers[number]
             core[CoreLayout.x87Registers + number * 16 + 8] =
-                state.registers.x87Registers[8 + number / 4] >> UInt64(16 * (number % 4)) & 0xffff
+                registers[8 + number / 4] >> UInt64(16 * (number % 4)) & 0xffff
         }
-        core.setVectors(state.registers.xmmRegisters)
+        core.setVectors(&state.registers.xmmRegisters)
     }
 
     func storeFloatingPoint() {
@@ -232,13 +233,13 @@ extension X86Processor {
         state.registers.x87FOP = x87Opcode
         state.registers.x87RIP = core[CoreLayout.x87Instruction]
         state.registers.x87DP = core[CoreLayout.x87Data]
-        state.registers.x87Registers[8] = 0
-        state.registers.x87Registers[9] = 0
+        var registers = InlineArray<10, UInt64>(repeating: 0)
         for number in 0..<8 {
-            state.registers.x87Registers[number] = core[CoreLayout.x87Registers + number * 16]
-            state.registers.x87Registers[8 + number / 4] |=
+            registers[number] = core[CoreLayout.x87Registers + number * 16]
+            registers[8 + number / 4] |=
                 (core[CoreLayout.x87Registers + number * 16 + 8] & 0xffff) << UInt64(16 * (number % 4))
         }
-        state.registers.xmmRegisters = core.vectors
+        state.registers.x87Registers = registers
+        core.getVectors(&state.registers.xmmRegisters)
     }
 }

@@ -242,27 +242,26 @@ extension X86Processor {
 
     /// The registers that are the guest's own, kept in its VMSA or in the VMCB: no exit. All others are the host's: #VC.
     private func register(_ number: UInt32) -> UInt64? {
-        let r = state.registers
         switch number {
         case 0x10: return timeStamp
-        case 0x174: return r.sysenterCS
-        case 0x175: return r.sysenterESP
-        case 0x176: return r.sysenterEIP
-        case 0x1d9: return r.debugControl
-        case 0x277: return r.gPAT
-        case 0x48: return r.specCtrl
-        case 0xda0: return r.xss
-        case 0xc000_0080: return r.efer & ~EFER.svme
-        case 0xc000_0081: return r.star
-        case 0xc000_0082: return r.lstar
-        case 0xc000_0083: return r.cstar
-        case 0xc000_0084: return r.sfmask
-        case 0xc000_0100: return r.fs.base
-        case 0xc000_0101: return r.gs.base
-        case 0xc000_0102: return r.kernelGSBase
-        case 0xc000_0103: return UInt64(r.tscAux)
+        case 0x174: return state.registers.sysenterCS
+        case 0x175: return state.registers.sysenterESP
+        case 0x176: return state.registers.sysenterEIP
+        case 0x1d9: return state.registers.debugControl
+        case 0x277: return state.registers.gPAT
+        case 0x48: return state.registers.specCtrl
+        case 0xda0: return state.registers.xss
+        case 0xc000_0080: return state.registers.efer & ~EFER.svme
+        case 0xc000_0081: return state.registers.star
+        case 0xc000_0082: return state.registers.lstar
+        case 0xc000_0083: return state.registers.cstar
+        case 0xc000_0084: return state.registers.sfmask
+        case 0xc000_0100: return state.registers.fs.base
+        case 0xc000_0101: return state.registers.gs.base
+        case 0xc000_0102: return state.registers.kernelGSBase
+        case 0xc000_0103: return UInt64(state.registers.tscAux)
         case 0xc001_0130: return state.ghcb
-        case 0xc001_0131: return r.sevFeatures.sevStatus
+        case 0xc001_0131: return state.registers.sevFeatures.sevStatus
         default: return nil
         }
     }

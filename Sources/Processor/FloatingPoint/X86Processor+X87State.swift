@@ -15,30 +15,22 @@ enum X87Status {
 }
 
 extension X86Processor {
-    private func x87Word(_ offset: Int) -> UInt16 {
-        UInt16(truncatingIfNeeded: core[offset & ~7] >> UInt64(8 * (offset & 7)))
-    }
-    private func setX87Word(_ offset: Int, _ value: UInt16) {
-        let shift = UInt64(8 * (offset & 7))
-        core[offset & ~7] = core[offset & ~7] & ~(0xffff << shift) | UInt64(value) << shift
-    }
-
     var x87Control: UInt16 {
-        get { x87Word(CoreLayout.x87Control) }
-        set { setX87Word(CoreLayout.x87Control, newValue & 0x1f7f | 0x40) }
+        get { core.word(CoreLayout.x87Control) }
+        set { core.setWord(CoreLayout.x87Control, newValue & 0x1f7f | 0x40) }
     }
     var x87Status: UInt16 {
-        get { x87Word(CoreLayout.x87Status) }
-        set { setX87Word(CoreLayout.x87Status, newValue) }
+        get { core.word(CoreLayout.x87Status) }
+        set { core.setWord(CoreLayout.x87Status, newValue) }
     }
     /// A bit for each register that is not empty.
     var x87Tag: UInt8 {
-        get { UInt8(truncatingIfNeeded: x87Word(CoreLayout.x87Tag)) }
-        set { setX87Word(CoreLayout.x87Tag, UInt16(newValue)) }
+        get { UInt8(truncatingIfNeeded: core.word(CoreLayout.x87Tag)) }
+        set { core.setWord(CoreLayout.x87Tag, UInt16(newValue)) }
     }
     var x87Opcode: UInt16 {
-        get { x87Word(CoreLayout.x87Opcode) }
-        set { setX87Word(CoreLayout.x87Opcode, newValue & 0x7ff) }
+        get { core.word(CoreLayout.x87Opcode) }
+        set { core.setWord(CoreLayout.x87Opcode, newValue & 0x7ff) }
     }
 
     var x87Top: Int {

@@ -213,9 +213,9 @@ struct BlockBuilder {
 }
 
 extension Instruction {
-    /// Whether the run loop must find the next block anew after executing it.
-    var endsBlock: Bool {
-        if isX87 || isMMX { return false }
+    /// Whether nothing that it does can change which code runs next, or under which rules.
+    var goesOnInBlock: Bool {
+        if isX87 || isMMX { return true }
         switch mnemonic {
         case .rdtsc, .rdtscp, .cpuid, .rdrand, .rdseed, .movbe, .crc32, .enter, .pusha, .popa, .pushf, .xlat, .aaa,
             .aas,
@@ -228,8 +228,8 @@ extension Instruction {
             .xsaveopt, .xsaves, .andn, .blsr, .blsmsk, .blsi, .bzhi, .bextr, .pdep, .pext, .mulx,
             .rorx,
             .shlx, .shrx, .sarx, .adcx, .adox, .maskmovdqu, .rdpid, .clzero:
-            return false
-        default: return true
+            return true
+        default: return false
         }
     }
 }

@@ -70,9 +70,8 @@ extension X86Processor {
 
     /// The mode of the code that runs.
     var codeMode: CodeMode {
-        let r = state.registers
-        if isLongMode && r.cs.attributes & SegmentAttributes.long != 0 { return .bits64 }
-        return r.cs.attributes & SegmentAttributes.big != 0 && isProtected ? .bits32 : .bits16
+        if isLongMode && state.registers.cs.attributes & SegmentAttributes.long != 0 { return .bits64 }
+        return state.registers.cs.attributes & SegmentAttributes.big != 0 && isProtected ? .bits32 : .bits16
     }
     var isLongMode: Bool { state.registers.efer & EFER.longModeActive != 0 }
     var isProtected: Bool { state.registers.cr0 & CR0.protection != 0 }

@@ -70,40 +70,53 @@ public struct ProcessorCounts: Hashable, Sendable {
     let code: CodeRegistry
     let codeNumber: Int
     var codeGeneration: UInt64 = 0
-    var codeVersion: UInt64 = 0
+    @exclusivity(unchecked) var codeVersion: UInt64 = 0
     var hasOthers = false
     /// What the jump cache was filled under.
-    var jumpKey = JumpKey(mode: BlockMode(.bits16), base: 0)
-    /// The registers of the run. General registers and arithmetic flags are in the core while the guest runs.
-    var state = VirtualCPUState(registers: VMSA())
+    @exclusivity(unchecked) var jumpKey = JumpKey(mode: BlockMode(.bits16), base: 0)
+    /// The registers of the run where VMRUN has them: two kilobytes that are not copied for each entry. General registers and
+    /// arithmetic flags are in the core while the guest runs.
+    var state: VirtualCPUState {
+        // SAFETY: points to the caller's state during a run, else to `restingState`.
+        _read { yield unsafe currentState.pointee }
+        _modify { yield unsafe &currentState.pointee }
+    }
+    @exclusivity(unchecked) private var currentState: UnsafeMutablePointer<VirtualCPUState>
+    /// What `state` is outside a run.
+    private let restingState: UnsafeMutablePointer<VirtualCPUState>
     /// The guest's memory. Nil outside a run.
-    var memory: GuestAccess?
+    @exclusivity(unchecked) var memory: GuestAccess?
     /// Why a callback refused.
     @safe @exclusivity(unchecked) var refusal: Interruption?
     /// What a callback wants to be done one instruction at a time.
-    var step: SingleStep?
+    @exclusivity(unchecked) var step: SingleStep?
     /// Where in a block to go on, and how many of its instructions are accounted for.
-    private var continuation: (operation: UnsafeMutablePointer<Operation>, completed: Int, isWithin: Bool)?
+    @exclusivity(unchecked) private var continuation:
+        (operation: UnsafeMutablePointer<Operation>, completed: Int, isWithin: Bool)?
     /// PAUSE instructions since the last exit for one.
     var pauses = 0
     /// How many PAUSE instructions make an exit: what KVM sets as the pause filter count.
     static let pauseFilter = 3000
     /// The number of completed instructions at which the next one is not interrupted: behind STI and a load of SS.
-    private var shadowedCount: UInt64 = .max
+    @exclusivity(unchecked) private var shadowedCount: UInt64 = .max
     /// A repeated string instruction wants to go on: RIP is its own again.
-    var repeatsInstruction = false
+    @exclusivity(unchecked) var repeatsInstruction = false
     /// Counts since the processor was made.
     @safe @exclusivity(unchecked) public internal(set) var counts = ProcessorCounts()
     /// The last exceptions.
     public internal(set) var trail = ExceptionTrail()
     /// Where the instruction began that ran outside the core last: PVALIDATE and RMPADJUST are among these.
-    public private(set) var instructionStart: UInt64 = 0
+    @exclusivity(unchecked) public private(set) var instructionStart: UInt64 = 0
     /// Entropy of RDRAND and RDSEED.
     var entropy: UInt64
     /// Which lent pages the TLB depends on: 2 MiB regions of the RMP and their generations.
     @safe @exclusivity(unchecked) var regions = LentRegions()
+    /// What upper levels of the guest's page tables have said. Goes with the TLB.
+    let tables = TableCache()
+    /// How often the TLB was emptied.
+    @exclusivity(unchecked) var flushCount: UInt64 = 0
     /// The ASID's epoch and the control registers that the TLB was filled under.
-    var translationKey = TranslationKey()
+    @exclusivity(unchecked) var translationKey = TranslationKey()
 
     /// Makes a processor in no particular state: VMRUN brings the registers.
     ///
@@ -113,6 +126,9 @@ public struct ProcessorCounts: Hashable, Sendable {
     public init(seed: UInt64 = 0, code: CodeRegistry = CodeRegistry()) {
         self.code = code
         codeNumber = code.join()
+        unsafe restingState = .allocate(capacity: 1)
+        unsafe restingState.initialize(to: VirtualCPUState(registers: VMSA()))
+        unsafe currentState = restingState
         entropy = seed &* 0x9e37_79b9_7f4a_7c15 | 1
         core = unsafe CoreMemory(
             CoreCallbacks(
@@ -121,7 +137,11 @@ public struct ProcessorCounts: Hashable, Sendable {
         unsafe core.context = UnsafeRawPointer(Unmanaged.passUnretained(self).toOpaque())
     }
 
-    deinit { code.leave(codeNumber) }
+    deinit {
+        code.leave(codeNumber)
+        unsafe restingState.deinitialize(count: 1)
+        unsafe restingState.deallocate()
+    }
 
     /// The processor whose core calls back.
     private static func of(_ core: UnsafeMutableRawPointer) -> X86Processor {
@@ -140,8 +160,17 @@ public struct ProcessorCounts: Hashable, Sendable {
     public func run(
         _ state: inout VirtualCPUState, _ memory: GuestAccess, interruptedBy interrupt: InterruptLine
     ) -> GuestExit {
-        self.state = state
         self.memory = memory
+        defer { self.memory = nil }
+        // SAFETY: the pointer is forgotten before it ends.
+        return unsafe withUnsafeMutablePointer(to: &state) { pointer in
+            unsafe currentState = pointer
+            defer { unsafe currentState = restingState }
+            return run(interruptedBy: interrupt)
+        }
+    }
+
+    private func run(interruptedBy interrupt: InterruptLine) -> GuestExit {
         unsafe continuation = nil
         shadowedCount = state.interruptShadow ? counts.instructions : .max
         loadRegisters()
@@ -149,9 +178,7 @@ public struct ProcessorCounts: Hashable, Sendable {
         revalidateTranslations()
         let exit = runUntilExit(interrupt)
         storeRegisters()
-        self.state.interruptShadow = isInShadow
-        state = self.state
-        self.memory = nil
+        state.interruptShadow = isInShadow
         return exit
     }
 

@@ -53,8 +53,7 @@ extension X86Processor {
     /// What blocks at the current mode are kept under.
     private var blockMode: BlockMode {
         let code = codeMode
-        let r = state.registers
-        let allowsVectors = r.cr0 & (CR0.emulation | CR0.taskSwitched) == 0 && r.cr4 & CR4.osfxsr != 0
+        let allowsVectors = state.registers.cr0 & (CR0.emulation | CR0.taskSwitched) == 0 && state.registers.cr4 & CR4.osfxsr != 0
         return BlockMode(
             code, checksSegments: code != .bits64 && !segmentsAreFlat, forbidsVectors: !allowsVectors,
             trapsFloats: trapsFloats, isSingle: watchesEachInstruction)
@@ -194,7 +193,7 @@ extension X86Processor {
             guard let lent = unsafe try memory.lend(page.gpa, .execute, .private) else {
                 throw .nestedPageFault(gpa: page.gpa, error: [.finalAddress, .instructionFetch])
             }
-            unsafe depend(on: lent)
+            unsafe depend(on: lent.pfn, lent.generation)
             return unsafe CodeFrame(pfn: lent.pfn, generation: lent.generation)
         } catch {
             throw interruption(error)

@@ -26,14 +26,13 @@ extension X86Processor {
     // MARK: What translations depend on
 
     private func currentKey() -> TranslationKey {
-        let r = state.registers
         let asid = memory?.context.asid ?? .host
         return TranslationKey(
             asid: asid, epoch: memory?.epochs.epoch(of: asid) ?? 0,
-            flushes: memory?.tlb.flushCount ?? 0, vmpl: r.vmpl, cpl: r.cpl == 3 ? 3 : 0, cr0: r.cr0,
-            cr3: r.cr3,
-            cr4: r.cr4, efer: r.efer,
-            allowsUserData: r.cr4 & CR4.smap == 0 || r.rflags & RFLAGS.alignmentCheck != 0)
+            flushes: memory?.tlb.flushCount ?? 0, vmpl: state.registers.vmpl, cpl: state.registers.cpl == 3 ? 3 : 0, cr0: state.registers.cr0,
+            cr3: state.registers.cr3,
+            cr4: state.registers.cr4, efer: state.registers.efer,
+            allowsUserData: state.registers.cr4 & CR4.smap == 0 || state.registers.rflags & RFLAGS.alignmentCheck != 0)
     }
 
     /// Empties the TLB if what it depends on has changed since the last run.
@@ -47,7 +46,9 @@ extension X86Processor {
     /// Empties the TLB: after a change of control registers, privilege, or RMP entries.
     func flushTranslations() {
         core.flushTranslations()
+        tables.removeAll()
         regions.removeAll()
+        flushCount &+= 1
         translationKey = currentKey()
         memory?.privilege = cpl == 3 ? .user : .supervisor
     }
@@ -57,12 +58,13 @@ extension X86Processor {
         if currentKey() != translationKey { flushTranslations() }
     }
 
-    func depend(on page: borrowing LentPage) {
-        switch unsafe regions.note(page.pfn, page.generation) {
+    /// Notes what the TLB depends on from now on: a frame as it was found under a generation of its region of the RMP.
+    func depend(on pfn: PFN, _ generation: UInt32) {
+        switch regions.note(pfn, generation) {
         case .known, .added: return
         case .conflict:
             flushTranslations()
-            _ = unsafe regions.note(page.pfn, page.generation)
+            _ = regions.note(pfn, generation)
         }
     }
 
@@ -123,7 +125,7 @@ extension X86Processor {
     func lendPage(_ address: UInt64, _ kind: AccessKind) throws(Interruption) -> (page: LinearPage, lent: LentPage) {
         let page = try translate(address, kind)
         do throws(GuestFault) {
-            if let lent = unsafe try memory?.lend(page.gpa, kind, page.cBit) { return unsafe (page, lent) }
+            if let memory, let lent = unsafe try memory.lend(page.gpa, kind, page.cBit) { return unsafe (page, lent) }
         } catch { throw interruption(error) }
         // No memory is behind the mapping: the host has to say what answers.
         throw .exit(
@@ -133,7 +135,7 @@ extension X86Processor {
     /// Puts a page into the TLB. False if the access must be made in a single step.
     private func fillPage(_ address: UInt64, _ kind: AccessKind) throws(Interruption) -> Bool {
         let (page, lent) = unsafe try lendPage(address, kind)
-        unsafe depend(on: lent)
+        unsafe depend(on: lent.pfn, lent.generation)
         let linear = address & ~0xfff
         let host = UInt64(UInt(bitPattern: unsafe lent.bytes))
         let entry = core.entryOffset(address)

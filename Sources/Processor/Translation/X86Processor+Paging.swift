@@ -34,52 +34,57 @@ extension X86Processor {
     func translate(
         _ linear: UInt64, _ kind: AccessKind, origin: AccessOrigin = .code
     ) throws(Interruption) -> LinearPage {
-        let r = state.registers
-        guard r.cr0 & CR0.paging != 0 else {
+        guard state.registers.cr0 & CR0.paging != 0 else {
             // Without paging everything is private.
             return LinearPage(gpa: GPA(linear & 0xffff_ffff), cBit: .private, isWritable: true)
         }
         let isUser = origin == .code && cpl == 3
         var error: UInt32 = isUser ? 4 : 0
         if kind == .write { error |= 2 }
-        let noExecute = r.efer & EFER.noExecute != 0
-        if kind == .execute, noExecute || r.cr4 & CR4.smep != 0 { error |= 16 }
+        let noExecute = state.registers.efer & EFER.noExecute != 0
+        if kind == .execute, noExecute || state.registers.cr4 & CR4.smep != 0 { error |= 16 }
 
-        var walk = PagingWalk(registers: r, linear: linear)
-        var allowsUser = true
-        var allowsWrite = true
-        var forbidsExecute = false
+        guard let memory else { throw .exit(GuestExit(.interrupt)) }
+        var walk = PagingWalk(registers: state.registers, linear: linear)
+        var rights = PageRights()
         var entry: UInt64 = 0
         var entryAddress = GPA(0)
+        if let known = tables.find(linear) {
+            walk.skip(to: known.table)
+            rights = known.rights
+        }
+        let flushes = flushCount
         while true {
             entryAddress = walk.entryAddress
-            entry = try readEntry(entryAddress, walk.entryByteCount)
+            entry = try readEntry(entryAddress, walk, memory)
             guard entry & 1 != 0 else { throw pageFault(linear, error) }
             if walk.entryByteCount == 8, !noExecute, entry >> 63 != 0 {
                 throw pageFault(linear, error | 9)
             }
             let isTop = walk.isUnprotectedTop
             if !isTop {
-                allowsUser = allowsUser && entry & 4 != 0
-                allowsWrite = allowsWrite && entry & 2 != 0
-                if walk.entryByteCount == 8 { forbidsExecute = forbidsExecute || entry >> 63 != 0 }
+                rights.allowsUser = rights.allowsUser && entry & 4 != 0
+                rights.allowsWrite = rights.allowsWrite && entry & 2 != 0
+                if walk.entryByteCount == 8 { rights.forbidsExecute = rights.forbidsExecute || entry >> 63 != 0 }
             }
             if walk.isLeaf(entry) { break }
             if !isTop, entry & 0x20 == 0 {
                 try writeEntry(entryAddress, entry | 0x20, walk.entryByteCount)
             }
             walk.descend(entry & Self.addressMask)
+            // Not if what was read on the way is no longer noted.
+            if walk.isAtPages, flushes == flushCount { tables.insert(linear, entry & Self.addressMask, rights) }
         }
         error |= 1
         if isUser {
-            guard allowsUser else { throw pageFault(linear, error) }
+            guard rights.allowsUser else { throw pageFault(linear, error) }
         }
-        if kind == .write, !allowsWrite, isUser || r.cr0 & CR0.writeProtect != 0 { throw pageFault(linear, error) }
+        if kind == .write, !rights.allowsWrite, isUser || state.registers.cr0 & CR0.writeProtect != 0 { throw pageFault(linear, error) }
         if kind == .execute {
-            if noExecute, forbidsExecute { throw pageFault(linear, error) }
-            if !isUser, allowsUser, r.cr4 & CR4.smep != 0 { throw pageFault(linear, error) }
-        } else if !isUser, allowsUser, r.cr4 & CR4.smap != 0,
-            origin == .system || r.rflags & RFLAGS.alignmentCheck == 0
+            if noExecute, rights.forbidsExecute { throw pageFault(linear, error) }
+            if !isUser, rights.allowsUser, state.registers.cr4 & CR4.smep != 0 { throw pageFault(linear, error) }
+        } else if !isUser, rights.allowsUser, state.registers.cr4 & CR4.smap != 0,
+            origin == .system || state.registers.rflags & RFLAGS.alignmentCheck == 0
         {
             throw pageFault(linear, error)
         }
@@ -90,7 +95,7 @@ extension X86Processor {
         let isPrivate = walk.entryByteCount == 4 || entry >> Self.cBitPosition & 1 != 0
         return LinearPage(
             gpa: GPA(base | linear & (size - 1)), cBit: isPrivate ? .private : .shared,
-            isWritable: allowsWrite || (!isUser && r.cr0 & CR0.writeProtect == 0)
+            isWritable: rights.allowsWrite || (!isUser && state.registers.cr0 & CR0.writeProtect == 0)
                 ? (entry | marks) & 0x40 != 0 : false)
     }
 
@@ -98,17 +103,24 @@ extension X86Processor {
         .exception(GuestException(vector: 14, errorCode: error, address: linear))
     }
 
-    private func readEntry(_ gpa: GPA, _ byteCount: Int) throws(Interruption) -> UInt64 {
-        if byteCount == 8, gpa.rawValue & 7 == 0, let memory {
-            do throws(GuestFault) { return try memory.quadword(gpa, .private, for: .guestPageTable) } catch {
-                throw interruption(error)
-            }
+    /// Reads an entry. What upper levels say is kept, so that the TLB comes to depend on the frames they lie in.
+    private func readEntry(
+        _ gpa: GPA, _ walk: PagingWalk, _ memory: GuestAccess
+    ) throws(Interruption) -> UInt64 {
+        if walk.entryByteCount == 8, gpa.rawValue & 7 == 0 {
+            do throws(GuestFault) {
+                if walk.isAtPages { return try memory.quadword(gpa, .private, for: .guestPageTable) }
+                let found = try memory.quadwordNoting(gpa, .private, for: .guestPageTable)
+                depend(on: found.pfn, found.generation)
+                return found.value
+            } catch { throw interruption(error) }
         }
+        let byteCount = walk.entryByteCount
         var value: UInt64 = 0
         var fault: GuestFault?
         unsafe withUnsafeMutableBytes(of: &value) { buffer in
             do throws(GuestFault) {
-                unsafe try memory?.read(
+                unsafe try memory.read(
                     gpa, into: UnsafeMutableRawBufferPointer(rebasing: buffer[0..<byteCount]), .private,
                     for: .guestPageTable)
             } catch { fault = error }
@@ -169,6 +181,15 @@ struct PagingWalk {
         if shift == 12 { return true }
         guard entry & 0x80 != 0, hasLargePages else { return false }
         return entryByteCount == 8 ? shift == 21 || (shift == 30 && !isPAE) : true
+    }
+
+    /// Whether the table of this level has pages of 4 KiB, and nothing else, by entries of 8 bytes.
+    var isAtPages: Bool { shift == 12 && entryByteCount == 8 }
+
+    /// Goes on at a table that has pages of 4 KiB.
+    mutating func skip(to table: UInt64) {
+        self.table = table
+        shift = 12
     }
 
     mutating func descend(_ next: UInt64) {

@@ -54,8 +54,7 @@ extension VMSA {
     /// Reads the fields of a page where it lies; reserved bytes are ignored. Each byte is read once.
     ///
     /// - Parameter page: at least `saveAreaByteCount` bytes, aligned to 8
-    @unsafe public init(savedAt page: UnsafeRawPointer) {
-        self.init()
+    @unsafe public mutating func load(from page: UnsafeRawPointer) {
         var reader = unsafe VMSAPageReader(page: page)
         unsafe visitFields(&reader)
     }
