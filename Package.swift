@@ -156,7 +156,10 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "RampartCLITests",
-            dependencies: ["SNPArchitecture", "Monitor", "Attestation", "KeyDistribution", "RampartCLI", "Rampart"],
+            dependencies: [
+                "SNPArchitecture", "Machine", "Hypervisor", "Monitor", "Attestation", "KeyDistribution", "RampartCLI",
+                "Rampart",
+            ],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]

@@ -19,10 +19,13 @@ struct RunCommand: ParsableCommand {
             runs.
 
             When a guest dies, the summary says why: its last instructions, the way of the faulting address through guest \
-            tables, nested tables and the RMP, and who changed the page last. docs/explanations.md reads three of these.
+            tables, nested tables and the RMP, and who changed the page last. docs/explanations.md reads four of these. A guest \
+            counts as dead, too, when it is stuck: one nested page fault has come \(GuestEnding.repetitionLimit) times in a row, and \
+            nothing has changed in between. So ends a guest under --policy asPosted, where a host with KVM would hang.
 
             Ends with status 0 if the guest ended with 0, its report verifies and the invariants hold; with 3 if the time \
-            was up or the guest was ended at the console; else with 1.
+            was up or the guest was ended at the console; else, as with every death, with 1. In JSON, "endingKind" is one of \
+            \(GuestEnding.Kind.allCases.map(\.rawValue).joined(separator: ", ")).
 
             A hostile host answers as kvm2026 does and attacks the guest within the machine's rules: it lies, replays, \
             remaps, drops. It makes every attack, or those named: \
@@ -205,7 +208,8 @@ extension RunReport {
             ("attacks", attacks.map { tally($0.attacks) } ?? .null),
             ("comparedPages", attacks.map { .unsigned($0.comparedPageCount) } ?? .null),
             ("policy", .string(request.policy.rawValue)), ("digest", .string(hexadecimal(digest))),
-            ("ending", .string(ending.description)), ("good", .boolean(isGood)),
+            ("ending", .string(ending.description)), ("endingKind", .string(ending.kind.rawValue)),
+            ("good", .boolean(isGood)),
             ("console", .string(String(decoding: console, as: UTF8.self))), ("instructions", .unsigned(instructions)),
             ("exits", tally(exits)), ("userExits", tally(userExits)), ("pages", tallyJSON(pages)),
             ("counts", counts.json),

@@ -1,4 +1,4 @@
-// What a run says when its guest dies: the documents quote three of these explanations, and they must be true.
+// What a run says when its guest dies: the documents quote four of these explanations, and they must be true.
 
 import Foundation
 import Monitor
@@ -99,13 +99,13 @@ struct AutopsyTests {
         let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent().appendingPathComponent("docs/explanations.md")
         let document = try String(contentsOf: path, encoding: .utf8)
-        let parts = document.components(separatedBy: "```\n$ rampart run --guest misbehave --append ")
-        #expect(parts.count == 4)
+        let parts = document.components(separatedBy: "```\n$ rampart run --")
+        #expect(parts.count == 5)
         for part in parts.dropFirst() {
             let body = part.components(separatedBy: "\n```")[0]
             let lines = body.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
             let words = lines[0].split(separator: " ").map(String.init)
-            let output = RampartCommand.execute(["run", "--guest", "misbehave", "--append"] + words).output
+            let output = RampartCommand.execute(["run", "--" + words[0]] + words.dropFirst()).output
             let printed = output.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
             // "..." stands for lines that are left out; the rest is there, in order.
             var place = printed.startIndex

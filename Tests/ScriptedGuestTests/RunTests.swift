@@ -9,6 +9,28 @@ import Testing
 
 @testable import Hypervisor
 
+/// Faults at every entry on a page that nothing is wrong with, and completes nothing.
+private final class SpuriousFaults: GuestProcessor {
+    private let gpa: GPA
+    private(set) var entries = 0
+    /// Called at each entry, with its number.
+    var onEntry: (Int) -> Void = { _ in }
+
+    init(at gpa: GPA) { self.gpa = gpa }
+
+    func run(
+        _ state: inout VirtualCPUState, _ memory: GuestAccess, interruptedBy interrupt: InterruptLine
+    ) -> GuestExit {
+        guard !interrupt.isRaised else { return GuestExit(.interrupt) }
+        entries += 1
+        onEntry(entries)
+        // A host that does not come out is noticed, not waited for.
+        guard entries < 1000 else { return GuestExit(.shutdown) }
+        let error: PageFaultError = [.user, .finalAddress, .encrypted]
+        return GuestExit(.nestedPageFault, info1: error.rawValue, info2: gpa.rawValue)
+    }
+}
+
 @Suite("Running a virtual CPU")
 struct RunTests {
     private func script(_ pages: Int = 100) throws -> GuestScript {
@@ -48,6 +70,18 @@ struct RunTests {
         let faults = whole.processors[0].transcript.results.reduce(0) { $0 + Int($1.exits) }
         #expect(faults > 100 && runs == (200 + faults - 1) / 7)
         #expect(whole.outcomes() == machine.outcomes())
+    }
+
+    @Test("A budget or an interrupt ends a run in which a fault repeats that the host takes for served")
+    func repeatedFault() throws {
+        let machine = try ScriptedMachine(try GuestScript())
+        let processor = SpuriousFaults(at: ScriptedMachine.gpa(3))
+        machine.cpus[0].attach(processor)
+        #expect(machine.cpus[0].run(budget: 50) == .interrupted)
+        #expect(processor.entries == 50)
+        processor.onEntry = { if $0 == 80 { machine.cpus[0].interruptRun() } }
+        #expect(machine.cpus[0].run() == .interrupted)
+        #expect(processor.entries == 80)
     }
 
     @Test("INIT and SIPI: the first SIPI starts the launched state, later ones change nothing")

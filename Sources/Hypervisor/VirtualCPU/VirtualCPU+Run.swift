@@ -8,7 +8,8 @@ extension VirtualCPU {
     /// KVM_RUN: completes the last exit with user space's reply, then runs the guest until the next. Any thread may call it;
     /// a second caller waits.
     ///
-    /// - Parameter budget: how many instructions may run before `.interrupted`, for virtual CPUs that take turns
+    /// - Parameter budget: how many instructions may run before `.interrupted`, for virtual CPUs that take turns; an entry that
+    ///   completes none counts as one, so that a fault which repeats for ever ends a turn too
     /// - Returns: in check order: `.failed` with EIO (dead machine) or EINVAL (no processor), `.interrupted` when that was asked
     ///   for, `.halted` unless it is runnable, then what the completion says, `.halted` in HLT, `.failed` with EINVAL without a VMSA, and then
     ///   what the guest does
@@ -51,7 +52,7 @@ extension VirtualCPU {
             let limit = limit(budget)
             var left = limit
             machine.host.machine.vmrun(&vmcb, on: thread, budget: &left)
-            budget -= limit - left
+            budget -= max(1, limit - left)
             leave(machine)
             ghcb = vmcb.ghcb
             keepEvents(vmcb)

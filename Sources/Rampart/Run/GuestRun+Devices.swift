@@ -43,6 +43,12 @@ extension Chipset {
         }
     }
 
+    /// Lets time pass without instructions, but not past the next thing that happens.
+    func pass(_ turn: UInt64) {
+        let end = clock.ticks &+ turn
+        clock.advance(to: nextDeadline.map { min($0, end) } ?? end)
+    }
+
     /// Runs a virtual CPU until its turn is over, something is due or it asks for something. Time is its instructions: it
     /// stands still for the others meanwhile, as if all shared one processor.
     ///

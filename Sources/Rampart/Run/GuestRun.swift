@@ -39,6 +39,8 @@ final class GuestRun {
     private let resultPort = ResultPort()
     private var console: [UInt8] = []
     private var userExits: [String: UInt64] = [:]
+    /// How often a nested page fault comes in a row before the guest counts as stuck.
+    var faultLimit = RepeatedFault.limit
     /// The run is made once more, to see how another one ended.
     private let isRepetition: Bool
 
@@ -86,7 +88,8 @@ final class GuestRun {
     }
 
     /// Lets each virtual CPU run in turn. A halted one is asked again after the others, which may have woken it or started it
-    /// anew. When all are halted, time jumps to the next thing that happens.
+    /// anew. When all are halted, time jumps to the next thing that happens. A turn that a fault takes up without an instruction
+    /// is as long as any other.
     private func runTurns(until deadline: ContinuousClock.Instant?) -> GuestEnding {
         var jumps = 0
         while true {
@@ -104,6 +107,11 @@ final class GuestRun {
                 count(exit)
                 if let ending = answer(exit, of: cpu) { return ending }
                 if let status = exitPort.status { return .exited(status) }
+                guard done == 0, processor.fault.isUnusual else { continue }
+                if processor.fault.count >= faultLimit {
+                    return .stuck(processor.fault.address, vcpu: cpu.id)
+                }
+                chipset.pass(Self.turn)
             }
             jumps = anyRan ? 0 : jumps + 1
             if !anyRan, jumps > Self.maximumJumps || !idle(until: deadline) { return .halted }
@@ -196,7 +204,7 @@ final class GuestRun {
         let isDead =
             switch ending {
             case .exited, .timeLimit, .quit: false
-            case .terminated, .shutdown, .halted, .refused: true
+            case .terminated, .shutdown, .halted, .refused, .stuck: true
             }
         machine.endHostilities()
         let attacks = machine.hostileRecord.map(AttackReport.init)

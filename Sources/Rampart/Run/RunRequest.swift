@@ -3,6 +3,7 @@
 internal import Hypervisor
 public import Monitor
 public import Processor
+public import SNPArchitecture
 
 /// Which host kernel answers the guest's requests.
 public enum PersonalityName: String, CaseIterable, Sendable {
@@ -129,6 +130,8 @@ public enum GuestEnding: Hashable, Sendable, CustomStringConvertible {
     case halted
     /// The host would not run it: the exit, and which virtual CPU.
     case refused(String, vcpu: UInt32)
+    /// A virtual CPU makes no progress: its nested page fault at this address comes again and again, and nothing changes.
+    case stuck(GPA, vcpu: UInt32)
     /// The time was up.
     case timeLimit
     /// The user ended it at the console.
@@ -142,10 +145,34 @@ public enum GuestEnding: Hashable, Sendable, CustomStringConvertible {
         case .shutdown: "the guest died of a triple fault"
         case .halted: "every virtual CPU is halted, and nothing will wake one"
         case .refused(let exit, let vcpu): "virtual CPU \(vcpu) cannot go on: \(exit)"
+        case .stuck(let gpa, let vcpu):
+            "virtual CPU \(vcpu) is stuck: its nested page fault at \(gpa) repeats, and nothing changes"
         case .timeLimit: "the time limit was reached"
         case .quit: "the guest was ended at the console"
         }
     }
+
+    /// The kinds of endings, one word each, for programs.
+    public enum Kind: String, CaseIterable, Sendable {
+        case exited, terminated, shutdown, halted, refused, stuck, timeLimit, quit
+    }
+
+    /// The kind of this one.
+    public var kind: Kind {
+        switch self {
+        case .exited: .exited
+        case .terminated: .terminated
+        case .shutdown: .shutdown
+        case .halted: .halted
+        case .refused: .refused
+        case .stuck: .stuck
+        case .timeLimit: .timeLimit
+        case .quit: .quit
+        }
+    }
+
+    /// How often a nested page fault comes in a row until its guest counts as stuck.
+    public static var repetitionLimit: Int { RepeatedFault.limit }
 
     private static func termination(_ ghcb: UInt64) -> String {
         guard ghcb & 0xfff == 0x100 else {

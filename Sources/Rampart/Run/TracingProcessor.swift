@@ -17,6 +17,7 @@ final class TracingProcessor: GuestProcessor {
     private(set) var last = VMSA()
     private(set) var lastExit = GuestExit(.invalid)
     private(set) var lastGHCB: UInt64 = 0
+    private(set) var fault = RepeatedFault()
     /// The way to memory at the last exit.
     private(set) var memory: GuestAccess?
     /// The guest has halted and waits for an event; entering it again runs nothing.
@@ -51,8 +52,16 @@ final class TracingProcessor: GuestProcessor {
         lastGHCB = state.ghcb
         self.memory = memory
         isWaiting = exit.code == .halt
+        if exit.code == .nestedPageFault { note(fault: exit, &state) }
         if recorder.isTraced { noteExit(exit, state, memory) }
         return exit
+    }
+
+    /// Counts a nested page fault. One that does not go away ends the turn: the others may mend it.
+    private func note(fault exit: GuestExit, _ state: inout VirtualCPUState) {
+        fault.note(
+            exit, instructions: processor.counts.instructions, changes: recorder.changes(notBy: vcpu))
+        if fault.isUnusual { state.budget = 0 }
     }
 
     private func noteEntry(_ state: VirtualCPUState, _ memory: GuestAccess) {

@@ -25,7 +25,7 @@ extension AutopsyParts {
             let error = fault.errorCode ?? 0
             let kind: AccessKind = error & 16 != 0 ? .execute : error & 2 != 0 ? .write : .read
             return [["the address of the page fault, \(hexadecimal(address))"] + way(of: address, kind, memory)]
-        case .exited, .timeLimit, .quit, .halted: return []
+        case .exited, .timeLimit, .quit, .halted, .stuck: return []
         }
     }
 
@@ -140,7 +140,7 @@ extension AutopsyParts {
                 lines.append("    allows the access")
             } catch { lines.append("    REFUSED by the RMP: " + refusal(page, cBit, memory, error)) }
         }
-        return lines + history(of: page.pfn)
+        return lines + history(of: page.pfn, at: page.gpa.frame)
     }
 
     /// Which check of the RMP refuses, in its order.
@@ -168,12 +168,14 @@ extension AutopsyParts {
             return ["  no private page is behind that frame"] + history(atGuest: gfn)
         }
         return ["  RMP entry of the private page, frame \(pfn): " + (memory.rmp.effectiveEntry(pfn)?.words ?? "none")]
-            + history(of: pfn)
+            + history(of: pfn, at: gfn)
     }
 
     // MARK: Who was it
 
-    private func history(of pfn: PFN) -> [String] { Self.words(run.recorder.history.changes(of: pfn), run) }
+    private func history(of pfn: PFN, at gfn: GFN) -> [String] {
+        Self.words(run.recorder.history.changes(of: pfn, at: gfn), run)
+    }
 
     /// The changes of whatever frames were at a guest address.
     private func history(atGuest gfn: GFN) -> [String] {
@@ -190,8 +192,7 @@ extension AutopsyParts {
         }
         return ["  who changed the page's state, the last first"]
             + changes.suffix(5).reversed().map { change in
-                "    tick \(change.time): \(change.actor.text): \(change.change.text)"
-                    + (change.outcome == .done ? "" : " (\(change.outcome.word))")
+                "    tick \(change.time): \(change.actor.text): \(change.text)"
             }
     }
 }

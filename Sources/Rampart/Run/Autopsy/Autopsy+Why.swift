@@ -11,6 +11,7 @@ extension AutopsyParts {
         switch ending {
         case .exited, .timeLimit, .quit: return []
         case .shutdown: return shutdownReasons
+        case .stuck: return nestedFault.map { faultReasons($0) + repetitionReasons($0) } ?? []
         case .terminated(let ghcb): return terminationReasons(ghcb)
         case .halted:
             return run.processors.filter { $0.memory != nil }.map {
@@ -30,8 +31,11 @@ extension AutopsyParts {
 
     /// The nested page fault that the guest died of.
     var nestedFault: GuestExit? {
-        guard case .refused = ending, subject.lastExit.code == .nestedPageFault else { return nil }
-        return subject.lastExit
+        guard subject.lastExit.code == .nestedPageFault else { return nil }
+        switch ending {
+        case .refused, .stuck: return subject.lastExit
+        case .exited, .terminated, .shutdown, .halted, .timeLimit, .quit: return nil
+        }
     }
 
     private var shutdownReasons: [String] {
@@ -108,6 +112,25 @@ extension AutopsyParts {
         } else {
             lines.append("The guest takes the page for \(guestSays), and so does the host.")
         }
+        return lines
+    }
+
+    /// What keeps a fault coming.
+    private func repetitionReasons(_ exit: GuestExit) -> [String] {
+        var lines = [
+            "It has come \(subject.fault.count) times in a row: vCPU \(subject.vcpu) completed no instruction in between, and "
+                + "no other one caused a change of the RMP."
+        ]
+        let machine = run.guest.machine
+        let gfn = GPA(exit.info2).frame
+        guard PageFaultError(rawValue: exit.info1).contains(.encrypted), machine.attribute(of: gfn) == .private,
+            let pfn = machine.privateFrame(of: gfn), let entry = subject.memory?.rmp.effectiveEntry(pfn),
+            !entry.assigned, !run.request.policy.policy.preparesAtFault
+        else { return lines }
+        lines.append(
+            "In the RMP the page behind it, frame \(pfn), is the hypervisor's. The policy \(run.request.policy.rawValue) gives the "
+                + "guest a page only where its attribute changes, and the attribute is private already: each fault fails with "
+                + "EFAULT, and the VMM has nothing left to convert.")
         return lines
     }
 

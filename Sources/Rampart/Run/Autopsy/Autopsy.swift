@@ -21,7 +21,11 @@ struct Autopsy {
         self.run = run
         self.ending = ending
         let ran = run.processors.filter { $0.memory != nil }
-        let blamed: UInt32? = if case .refused(_, let vcpu) = ending { vcpu } else { run.recorder.actor.vcpu }
+        let blamed: UInt32? =
+            switch ending {
+            case .refused(_, let vcpu), .stuck(_, let vcpu): vcpu
+            case .exited, .terminated, .shutdown, .halted, .timeLimit, .quit: run.recorder.actor.vcpu
+            }
         subject = ran.first { $0.vcpu == blamed } ?? ran.first ?? run.processors[0]
         retrace = Self.repeatRun(run)
         var parts = AutopsyParts(run, ending, subject, retrace)

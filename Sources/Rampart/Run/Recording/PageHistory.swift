@@ -1,4 +1,5 @@
-// Who changed which page when: the last changes of the RMP in a run, for the explanation of a guest's death.
+// Who changed which page when, and who left one out: the last changes of the RMP in a run, for the explanation of a guest's
+// death.
 
 internal import Hypervisor
 internal import Machine
@@ -59,12 +60,46 @@ struct Actor: Hashable {
     }
 }
 
-/// A change of the RMP.
+/// A call of KVM_SET_MEMORY_ATTRIBUTES.
+struct AttributeCall {
+    var gpa: GPA
+    var byteCount: UInt64
+    /// How many of its 4 KiB pages had no memory behind them, and so nothing in the RMP to change.
+    var skipped: UInt64 = 0
+
+    func covers(_ gfn: GFN) -> Bool {
+        gfn.rawValue >= gpa.frame.rawValue && gfn.rawValue - gpa.frame.rawValue < byteCount >> 12
+    }
+}
+
+/// A change of the RMP, or one that was left out.
 struct PageChange {
+    enum Event {
+        case rmp(RMPChange, RMPOutcome)
+        case passedOver(AttributeCall)
+    }
     var time: UInt64
     var actor: Actor
-    var change: RMPChange
-    var outcome: RMPOutcome
+    var event: Event
+
+    /// The event in words.
+    var text: String {
+        switch event {
+        case .rmp(let change, let outcome): change.text + (outcome == .done ? "" : " (\(outcome.word))")
+        case .passedOver(let call):
+            "passed over \(call.skipped) of \(call.byteCount >> 12) pages at \(call.gpa): no memory was behind them yet"
+        }
+    }
+
+    func touches(_ pfn: PFN) -> Bool {
+        guard case .rmp(let change, _) = event else { return false }
+        return change.touches(pfn)
+    }
+
+    func passesOver(_ gfn: GFN) -> Bool {
+        guard case .passedOver(let call) = event else { return false }
+        return call.covers(gfn)
+    }
 }
 
 /// The last changes of a run, the oldest forgotten first.
@@ -84,9 +119,9 @@ struct PageHistory {
         }
     }
 
-    /// The changes of a frame, oldest first.
-    func changes(of pfn: PFN) -> [PageChange] {
-        all.filter { $0.change.touches(pfn) }
+    /// The changes of a frame, and the calls that passed over the guest frame, oldest first.
+    func changes(of pfn: PFN, at gfn: GFN) -> [PageChange] {
+        all.filter { $0.touches(pfn) || $0.passesOver(gfn) }
     }
 
     /// Every change that is remembered, oldest first.
@@ -162,13 +197,13 @@ extension PageHistory {
     func changes(at gfn: GFN) -> [PageChange] {
         let frames = Set(
             all.compactMap { change -> PFN? in
-                guard case .rmpUpdate(let spa, let state) = change.change, state.assigned else { return nil }
+                guard case .rmp(.rmpUpdate(let spa, let state), _) = change.event, state.assigned else { return nil }
                 let first = state.gpa.frame
                 guard gfn.rawValue >= first.rawValue, gfn.rawValue - first.rawValue < state.pageSize.pageCount else {
                     return nil
                 }
                 return spa.frame + (gfn.rawValue - first.rawValue)
             })
-        return all.filter { change in frames.contains { change.change.touches($0) } }
+        return all.filter { change in change.passesOver(gfn) || frames.contains { change.touches($0) } }
     }
 }

@@ -17,6 +17,11 @@ final class RunRecorder: @unchecked Sendable {
     private var dropped = 0
     private(set) var history = PageHistory()
     private(set) var actor = Actor()
+    /// How often an RMP entry has changed, in all and while each virtual CPU ran or was served.
+    private var changes: UInt64 = 0
+    private var ownChanges: [UInt32: UInt64] = [:]
+    /// The call that changes memory attributes at the moment.
+    private var attributeCall: AttributeCall?
     private let clock: VirtualClock
     /// The processor whose turn it is.
     private var running: X86Processor?
@@ -59,6 +64,9 @@ final class RunRecorder: @unchecked Sendable {
         return ([TraceFile.magic] + lines + [last.line]).joined(separator: "\n")
     }
 
+    /// How often an RMP entry has changed by another's doing than this virtual CPU's.
+    func changes(notBy vcpu: UInt32) -> UInt64 { changes - (ownChanges[vcpu] ?? 0) }
+
     // MARK: Turns
 
     func beginTurn(of processor: X86Processor) { running = processor }
@@ -89,7 +97,11 @@ final class RunRecorder: @unchecked Sendable {
         case .pvalidate, .rmpAdjust: if isGuest { actor.guestRIP = running?.instructionStart }
         default: break
         }
-        history.add(PageChange(time: time, actor: actor, change: change, outcome: outcome))
+        history.add(PageChange(time: time, actor: actor, event: .rmp(change, outcome)))
+        if outcome == .done {
+            changes += 1
+            if let vcpu = actor.vcpu { ownChanges[vcpu, default: 0] += 1 }
+        }
         guard isTraced else { return }
         note(change.traceName, change.traceFields + [("status", outcome.word)])
     }
@@ -110,9 +122,15 @@ final class RunRecorder: @unchecked Sendable {
         switch moment {
         case .begins(let gpa, let byteCount, let attribute):
             actor.attributes = attribute
+            attributeCall = AttributeCall(gpa: gpa, byteCount: byteCount)
             note("attributes", [("gpa", gpa.description), ("bytes", hexadecimal(byteCount)), ("to", "\(attribute)")])
         case .ends(let counts, let errno):
+            if counts.skipped > 0, var call = attributeCall {
+                call.skipped = counts.skipped
+                history.add(PageChange(time: time, actor: actor, event: .passedOver(call)))
+            }
             actor.attributes = nil
+            attributeCall = nil
             note(
                 "converted",
                 [
