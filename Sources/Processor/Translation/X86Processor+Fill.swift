@@ -99,11 +99,13 @@ extension X86Processor {
             || core[CoreLayout.stagedElement] != 0
     }
 
-    func checkCanonical(_ address: UInt64, _ byteCount: Int, isStack: Bool = false) throws(Interruption) {
+    func checkCanonical(
+        _ address: UInt64, _ byteCount: Int, isStack: @autoclosure () -> Bool = false
+    ) throws(Interruption) {
         guard isLongMode else { return }
         let last = address &+ UInt64(byteCount - 1)
         guard Self.isCanonical(address), Self.isCanonical(last) else {
-            throw .exception(isStack ? .stack() : .protection())
+            throw .exception(isStack() ? .stack() : .protection())
         }
     }
 
