@@ -51,7 +51,7 @@ struct TableCacheTests {
         #expect(guest.state.registers.rdx == 3)
     }
 
-    @Test("a directory's page that the host takes from the guest is missed at the next entry, though its tables are not")
+    @Test("a directory that the host takes from the guest is missed at the next entry, though its tables are not")
     func takenAway() throws {
         let guest = try makeGuest()
         guest.state.registers.rsi = Self.linear

@@ -53,7 +53,8 @@ extension X86Processor {
     /// What blocks at the current mode are kept under.
     private var blockMode: BlockMode {
         let code = codeMode
-        let allowsVectors = state.registers.cr0 & (CR0.emulation | CR0.taskSwitched) == 0 && state.registers.cr4 & CR4.osfxsr != 0
+        let allowsVectors =
+            state.registers.cr0 & (CR0.emulation | CR0.taskSwitched) == 0 && state.registers.cr4 & CR4.osfxsr != 0
         return BlockMode(
             code, checksSegments: code != .bits64 && !segmentsAreFlat, forbidsVectors: !allowsVectors,
             trapsFloats: trapsFloats, isSingle: watchesEachInstruction)

@@ -29,7 +29,8 @@ extension X86Processor {
         let asid = memory?.context.asid ?? .host
         return TranslationKey(
             asid: asid, epoch: memory?.epochs.epoch(of: asid) ?? 0,
-            flushes: memory?.tlb.flushCount ?? 0, vmpl: state.registers.vmpl, cpl: state.registers.cpl == 3 ? 3 : 0, cr0: state.registers.cr0,
+            flushes: memory?.tlb.flushCount ?? 0, vmpl: state.registers.vmpl, cpl: state.registers.cpl == 3 ? 3 : 0,
+            cr0: state.registers.cr0,
             cr3: state.registers.cr3,
             cr4: state.registers.cr4, efer: state.registers.efer,
             allowsUserData: state.registers.cr4 & CR4.smap == 0 || state.registers.rflags & RFLAGS.alignmentCheck != 0)

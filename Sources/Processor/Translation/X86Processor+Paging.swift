@@ -79,7 +79,9 @@ extension X86Processor {
         if isUser {
             guard rights.allowsUser else { throw pageFault(linear, error) }
         }
-        if kind == .write, !rights.allowsWrite, isUser || state.registers.cr0 & CR0.writeProtect != 0 { throw pageFault(linear, error) }
+        if kind == .write, !rights.allowsWrite, isUser || state.registers.cr0 & CR0.writeProtect != 0 {
+            throw pageFault(linear, error)
+        }
         if kind == .execute {
             if noExecute, rights.forbidsExecute { throw pageFault(linear, error) }
             if !isUser, rights.allowsUser, state.registers.cr4 & CR4.smep != 0 { throw pageFault(linear, error) }
