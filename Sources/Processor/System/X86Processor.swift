@@ -70,10 +70,10 @@ public struct ProcessorCounts: Hashable, Sendable {
     let code: CodeRegistry
     let codeNumber: Int
     var codeGeneration: UInt64 = 0
-    @exclusivity(unchecked) var codeVersion: UInt64 = 0
+    @safe @exclusivity(unchecked) var codeVersion: UInt64 = 0
     var hasOthers = false
     /// What the jump cache was filled under.
-    @exclusivity(unchecked) var jumpKey = JumpKey(mode: BlockMode(.bits16), base: 0)
+    @safe @exclusivity(unchecked) var jumpKey = JumpKey(mode: BlockMode(.bits16), base: 0)
     /// The registers of the run where VMRUN has them: two kilobytes that are not copied for each entry. General registers and
     /// arithmetic flags are in the core while the guest runs.
     var state: VirtualCPUState {
@@ -85,7 +85,7 @@ public struct ProcessorCounts: Hashable, Sendable {
     /// What `state` is outside a run.
     private let restingState: UnsafeMutablePointer<VirtualCPUState>
     /// The guest's memory. Nil outside a run.
-    @exclusivity(unchecked) var memory: GuestAccess?
+    @safe @exclusivity(unchecked) var memory: GuestAccess?
     /// Why a callback refused.
     @safe @exclusivity(unchecked) var refusal: Interruption?
     /// What a callback wants to be done one instruction at a time.
@@ -98,15 +98,15 @@ public struct ProcessorCounts: Hashable, Sendable {
     /// How many PAUSE instructions make an exit: what KVM sets as the pause filter count.
     static let pauseFilter = 3000
     /// The number of completed instructions at which the next one is not interrupted: behind STI and a load of SS.
-    @exclusivity(unchecked) private var shadowedCount: UInt64 = .max
+    @safe @exclusivity(unchecked) private var shadowedCount: UInt64 = .max
     /// A repeated string instruction wants to go on: RIP is its own again.
-    @exclusivity(unchecked) var repeatsInstruction = false
+    @safe @exclusivity(unchecked) var repeatsInstruction = false
     /// Counts since the processor was made.
     @safe @exclusivity(unchecked) public internal(set) var counts = ProcessorCounts()
     /// The last exceptions.
     public internal(set) var trail = ExceptionTrail()
     /// Where the instruction began that ran outside the core last: PVALIDATE and RMPADJUST are among these.
-    @exclusivity(unchecked) public private(set) var instructionStart: UInt64 = 0
+    @safe @exclusivity(unchecked) public private(set) var instructionStart: UInt64 = 0
     /// Entropy of RDRAND and RDSEED.
     var entropy: UInt64
     /// Which lent pages the TLB depends on: 2 MiB regions of the RMP and their generations.
@@ -114,9 +114,9 @@ public struct ProcessorCounts: Hashable, Sendable {
     /// What upper levels of the guest's page tables have said. Goes with the TLB.
     let tables = TableCache()
     /// How often the TLB was emptied.
-    @exclusivity(unchecked) var flushCount: UInt64 = 0
+    @safe @exclusivity(unchecked) var flushCount: UInt64 = 0
     /// The ASID's epoch and the control registers that the TLB was filled under.
-    @exclusivity(unchecked) var translationKey = TranslationKey()
+    @safe @exclusivity(unchecked) var translationKey = TranslationKey()
 
     /// Makes a processor in no particular state: VMRUN brings the registers.
     ///

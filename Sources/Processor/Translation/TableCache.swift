@@ -24,7 +24,7 @@ struct PageRights: Hashable {
         var rights = PageRights()
     }
     private let slots: UnsafeMutablePointer<Slot>
-    @exclusivity(unchecked) private var isEmpty = true
+    @safe @exclusivity(unchecked) private var isEmpty = true
 
     init() {
         unsafe slots = .allocate(capacity: Self.count)

@@ -1,6 +1,6 @@
 // What a launch digest is made of, page by page.
 
-public import Monitor
+internal import Monitor
 public import SNPArchitecture
 
 /// What one 4 KiB page adds to a launch digest.
