@@ -160,8 +160,8 @@ extension Scenario {
         },
         Scenario("context-page", "a guest context is never a 2 MiB aligned page", in: .host) { world in
             let guest = try world.addGuest(pages: 2)
-            // The next frame that the allocator gives is the first of a 2 MiB region.
-            while let block = world.host.allocator.allocate(order: 0) {
+            // The next frame that the allocator gives firmware is the first of a 2 MiB region.
+            while let block = world.host.allocator.allocate(order: 0, for: .firmware) {
                 guard block.pfn.isAligned(to: .size2M) else { continue }
                 world.host.allocator.free(block.pfn, order: 0)
                 break
