@@ -10,6 +10,8 @@ public import SNPArchitecture
 internal import Scheduling
 
 /// What small blocks are for: each use has chunks of its own, so that the direct map around one does not depend on the other.
+///
+/// - Deviates: Linux knows no such use of its pages; they lie anywhere
 public enum FrameUse: Int, CaseIterable, Sendable {
     /// Anything else: guests' memory, the VMM's, tables.
     case ordinary

@@ -53,7 +53,7 @@ extension FirmwareDriver {
         for frame in block.firmwareFrames {
             do throws(RMPStatus) { try rmp.makeFirmware(frame) } catch {
                 free(frame..<block.frames.upperBound)
-                try? takeBack(pfn..<frame)
+                if defects.has(.refusedBlockFreed) { free(pfn..<frame) } else { try? takeBack(pfn..<frame) }
                 throw .pageState(error)
             }
         }

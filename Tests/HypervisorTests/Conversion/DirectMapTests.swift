@@ -60,8 +60,7 @@ struct DirectMapTests {
         #expect(guest.level(0) == .level2M && last.directMapCollapses == 1)
     }
 
-    @Test(
-        "Pages that firmware keeps while guests live leave the mapping of guests' small pages to the guests' own conversions")
+    @Test("Pages that firmware keeps as long as a guest lives do not hold the mapping of guests' memory small")
     func firmwarePages() throws {
         let guest = try TestGuest(pages: 8, folioOrder: 0)
         try guest.vm.snpLaunchStart(policy: .standard)
