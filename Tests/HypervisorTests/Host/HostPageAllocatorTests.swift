@@ -130,6 +130,16 @@ struct HostPageAllocatorTests {
         #expect(allocator.allocate(order: 0, for: use)?.pfn == rest[600])
     }
 
+    @Test("A frame that came back is used before another 2 MiB is broken up", arguments: FrameUse.allCases)
+    func cameBack(use: FrameUse) throws {
+        let allocator = HostPageAllocator(frames: PFN(512)..<PFN(2048))
+        let taken = (0..<1024).compactMap { _ in allocator.allocate(order: 0, for: use)?.pfn }
+        #expect(taken.count == 1024)
+        allocator.free(taken[5], order: 0)
+        #expect(allocator.allocate(order: 0, for: use)?.pfn == taken[5])
+        #expect(allocator.allocate(order: 9) != nil, "the third 2 MiB are whole")
+    }
+
     @Test("A chunk that is whole again is for any use")
     func usedAgain() throws {
         let allocator = HostPageAllocator(frames: PFN(512)..<PFN(1024))
