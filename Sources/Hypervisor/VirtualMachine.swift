@@ -176,6 +176,7 @@ public final class VirtualMachine: @unchecked Sendable {
         isGone.store(true, ordering: .releasing)
         // No virtual CPU is in the guest from here on, nor enters it again.
         for cpu in nested.lock.withLock({ virtualCPUs }) { cpu.waitUntilOutside() }
+        if host.has(.requestPagesFreedEarly) { freeRequestPagesEarly() }
         slotsLock.withLock {
             let removed = slots
             // Faults in flight map nothing until all is gone, and then find the machine destroyed.

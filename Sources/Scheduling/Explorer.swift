@@ -323,3 +323,10 @@ import CPlatform
         }.joined(separator: "; ")
     }
 }
+
+/// Stops where the code under test has broken a rule of its own and cannot go on: an explored run ends as failed, any other
+/// stops the program.
+public func stopForGood(_ reason: String) -> Never {
+    Explorer.current?.fail(reason)
+    preconditionFailure(reason)
+}

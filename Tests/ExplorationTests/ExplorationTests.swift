@@ -74,7 +74,7 @@ struct ExplorationTests {
             var settings = ExplorationSettings()
             settings.strategy = .dfs
             settings.preemptionBound = bound
-            settings.budget = .schedules(1000)
+            settings.budget = .schedules(20_000)
             let whole = try Exploration.run(scenario, settings)
             #expect(whole.isExhausted && whole.failure?.problem == nil && whole.schedules > 3)
         }

@@ -15,6 +15,19 @@ extension Scenario {
                 world.expect(world.machine.cores.snpEnabled, "SNP is not on, on every core")
                 world.expect(world.host.allowsSNPMachines, "SNP is on, and KVM offers no SNP machine")
                 world.expect(world.secureProcessor.platformState == .initialized, "firmware is not initialised")
+                guard let frame = world.host.allocator.allocate(order: 0)?.pfn else { throw Errno.noMemory }
+                do throws(Errno) { try world.host.write([1], at: frame.address) } catch {
+                    world.fail("the host cannot write to frame \(frame), which its allocator has given it: \(error)")
+                }
+            }
+        },
+        Scenario("kexec", "SNP is turned off, and the next kernel turns it on again", in: .host) { world in
+            world.checksInvariants = false
+            world.thread("host") {
+                try world.host.shutdownSNP()
+                let next = try Host(machine: world.machine, defects: world.defects)
+                try next.initializeSNP()
+                world.expect(next.allowsSNPMachines, "SNP is on, and the next kernel offers no SNP machine")
             }
         },
         Scenario(
@@ -40,6 +53,46 @@ extension Scenario {
             world.thread("host") {
                 guest.vm.destroy()
                 try world.host.shutdownSNP()
+            }
+        },
+        Scenario(
+            "iommu-buffers", "SNP is turned off: the IOMMUs' buffers are the host's again", in: .host,
+            configuration: .withIOMMUBuffers
+        ) { world in
+            world.thread("host") { try world.host.shutdownSNP() }
+            world.atEnd { world.expectOwnIOMMUBuffers() }
+        },
+        Scenario(
+            "panic", "the kernel panics after a guest has run, and leaves firmware shut down", in: .host,
+            configuration: .withIOMMUBuffers
+        ) { world in
+            let guest = try world.addGuest(pages: 2)
+            try guest.vm.snpLaunchStart(policy: .standard)
+            try guest.vm.snpLaunchFinish()
+            world.checksInvariants = false
+            world.thread("host") {
+                guest.vm.destroy()
+                if let refusal = world.host.shutdownSNPInPanic() {
+                    world.fail("firmware is not shut down in a panic: \(refusal)")
+                }
+            }
+            world.atEnd { world.expectOwnIOMMUBuffers() }
+        },
+        Scenario(
+            "block-refused", "a page of a buffer for firmware is refused: those before it are the host's again",
+            in: .host
+        ) { world in
+            let free = world.host.allocator.freeFrameCount
+            world.refuse(.rmpUpdate, calls: 2...2, with: .failPermission)
+            world.thread("host") {
+                do throws(SEVCommandError) {
+                    _ = try PlatformDevice(host: world.host).certificateRequest(capacity: 8192)
+                    world.fail("firmware writes to a buffer that it does not have")
+                } catch { world.expect(error.errno == .badAddress, "a refused page ends in \(error)") }
+            }
+            world.atEnd {
+                let found = world.host.allocator.freeFrameCount
+                world.expect(found == free, "\(free) frames were free, \(found) are")
             }
         },
         Scenario("request-destroyed", "a machine goes while its guests ask firmware for something", in: .host) {
@@ -160,8 +213,8 @@ extension Scenario {
         },
         Scenario("context-page", "a guest context is never a 2 MiB aligned page", in: .host) { world in
             let guest = try world.addGuest(pages: 2)
-            // The next frame that the allocator gives is the first of a 2 MiB region.
-            while let block = world.host.allocator.allocate(order: 0) {
+            // The next frame that the allocator gives firmware is the first of a 2 MiB region.
+            while let block = world.host.allocator.allocate(order: 0, for: .firmware) {
                 guard block.pfn.isAligned(to: .size2M) else { continue }
                 world.host.allocator.free(block.pfn, order: 0)
                 break
@@ -203,7 +256,25 @@ extension Scenario {
     ]
 }
 
+extension World {
+    /// Reports a page of the IOMMUs' buffers that the host cannot write to.
+    fileprivate func expectOwnIOMMUBuffers() {
+        for frame in machine.iommu.buffers.joined() {
+            do throws(Errno) { try host.write([1], at: frame.address) } catch {
+                fail("the host cannot write to the IOMMUs' buffer at frame \(frame): \(error)")
+            }
+        }
+    }
+}
+
 extension WorldConfiguration {
+    /// A host with buffers of its IOMMUs amid its memory.
+    static var withIOMMUBuffers: WorldConfiguration {
+        var configuration = WorldConfiguration()
+        configuration.iommuBuffers = [PFN(0x301)..<PFN(0x303)]
+        return configuration
+    }
+
     /// A host on which SNP is off.
     static var withoutSNP: WorldConfiguration {
         var configuration = WorldConfiguration()

@@ -13,6 +13,8 @@ public struct WorldConfiguration: Sendable {
     public var dramByteCount: UInt64 = 16 << 20
     /// How many ASIDs SNP guests can have.
     public var asidCount: UInt32 = 8
+    /// The IOMMUs' buffers, which firmware takes while SNP is on.
+    public var iommuBuffers: [Range<PFN>] = []
     /// Whether SNP is on from the start.
     public var initializesSNP = true
 
@@ -30,6 +32,8 @@ public final class World {
     public let host: Host
     /// The writes to the machine's memory since the world was sealed.
     public let log = ChangeLog()
+    /// What is broken on purpose, for a scenario that boots another host.
+    let defects: KnownDefects
     /// The guests, in the order in which they were made.
     public private(set) var guests: [Guest] = []
     /// The threads of the scenario.
@@ -55,10 +59,12 @@ public final class World {
     /// - Throws: what the machine, the firmware or the host refuses
     public init(_ configuration: WorldConfiguration = WorldConfiguration(), defects: KnownDefects = []) throws {
         log.adoptReservations()
-        machine = try Machine(
-            MachineConfiguration(
-                dramByteCount: configuration.dramByteCount, coreCount: 2,
-                minimumSEVASID: configuration.asidCount + 1, asidCount: configuration.asidCount + 1))
+        self.defects = defects
+        var hardware = MachineConfiguration(
+            dramByteCount: configuration.dramByteCount, coreCount: 2,
+            minimumSEVASID: configuration.asidCount + 1, asidCount: configuration.asidCount + 1)
+        hardware.iommuBuffers = configuration.iommuBuffers
+        machine = try Machine(hardware)
         secureProcessor = SecureProcessor(machine: machine)
         faults = FaultSource(firmware: secureProcessor)
         machine.mailbox.connect(faults)

@@ -55,10 +55,14 @@ extension VirtualMachine {
     ) throws(ConversionFailure) {
         for range in ranges {
             guard let file = range.slot.guestMemory else { continue }
-            counts.skipped &+= try range.forEachExtent(file) { extent throws(ConversionFailure) in
+            let skipped = try range.forEachExtent(file) { extent throws(ConversionFailure) in
                 try extent.forEachRegion { region throws(ConversionFailure) in
                     try prepareShared(region, asid, &plan, &counts)
                 }
+            }
+            counts.skipped &+= skipped
+            if skipped > 0, host.has(.holeRefused) {
+                throw ConversionFailure(.invalidArgument, gfn: range.frames.lowerBound)
             }
         }
     }

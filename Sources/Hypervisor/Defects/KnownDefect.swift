@@ -5,6 +5,8 @@
 
 /// A bug that was found in a published hypervisor, by name.
 public enum KnownDefect: String, CaseIterable, Sendable {
+    /// 1: frames that share their 2 MiB with the RMP are handed out.
+    case rmpNeighboursUsed
     /// 2: PSMASH is not retried when another processor is at work in the region.
     case psmashNotRetried
     /// 3: a page is freed although PSMASH has failed and its 2 MiB entry is still the guest's.
@@ -45,10 +47,18 @@ public enum KnownDefect: String, CaseIterable, Sendable {
     case commandStaysActive
     /// 22: a page that firmware could not be given is not freed.
     case refusedPageLost
+    /// 23: when firmware cannot be given a page of several, those before it are freed as they are.
+    case refusedBlockFreed
+    /// 24: the IOMMUs' buffers are not taken back when SNP is turned off.
+    case iommuPagesKept
+    /// 25: a panic does not write back the caches before firmware is to flush.
+    case panicWithoutWriteBack
     /// 26: SNP_SHUTDOWN_EX is not sent again after the flush that it asks for.
     case shutdownNotRetried
     /// 27: a core that comes late does not have SNP turned on.
     case lateCoreWithoutSNP
+    /// 28: a kernel that finds SNP on clears the RMP all the same.
+    case enforcedRMPCleared
     /// 29: the tail pages of a leaked 2 MiB page go on the list of leaked pages, too.
     case tailPagesLeaked
     /// 30: a failed SNP_INIT_EX is ignored.
@@ -69,10 +79,17 @@ public enum KnownDefect: String, CaseIterable, Sendable {
     case staleFaultMaps
     /// Not of the list: a run that is interrupted before it has taken user space's answer forgets it.
     case answerForgotten
+    /// Not of the list: a machine's pages for guest requests are freed before its requests have ended.
+    case requestPagesFreedEarly
+    /// Not of the list: a conversion to shared that meets a page without backing is refused.
+    case holeRefused
+    /// Not of the list: a page that is freed after it became shared, and is the guest's in the RMP, counts as lost.
+    case sharedPageLost
 
     /// The bug's number in the list of known bugs, or nil if it is not of the list.
     public var number: Int? {
         switch self {
+        case .rmpNeighboursUsed: 1
         case .psmashNotRetried: 2
         case .smashFailureIgnored: 3
         case .rmpFaultBeforeExit: 4
@@ -93,8 +110,12 @@ public enum KnownDefect: String, CaseIterable, Sendable {
         case .commandBufferShared: 20
         case .commandStaysActive: 21
         case .refusedPageLost: 22
+        case .refusedBlockFreed: 23
+        case .iommuPagesKept: 24
+        case .panicWithoutWriteBack: 25
         case .shutdownNotRetried: 26
         case .lateCoreWithoutSNP: 27
+        case .enforcedRMPCleared: 28
         case .tailPagesLeaked: 29
         case .initFailureIgnored: 30
         case .kvmBeforeSNP: 31
@@ -103,14 +124,14 @@ public enum KnownDefect: String, CaseIterable, Sendable {
         case .dirtyASIDReused: 35
         case .lostPageFreed: 37
         case .mirrorsAllowed: 38
-        case .staleFaultMaps: nil
-        case .answerForgotten: nil
+        case .staleFaultMaps, .answerForgotten, .requestPagesFreedEarly, .holeRefused, .sharedPageLost: nil
         }
     }
 
     /// What is wrong, in a line.
     public var summary: String {
         switch self {
+        case .rmpNeighboursUsed: "frames that share their 2 MiB with the RMP are handed out"
         case .psmashNotRetried: "PSMASH is not retried when another processor is at work in the region"
         case .smashFailureIgnored: "a page is freed although its 2 MiB entry could not be split"
         case .rmpFaultBeforeExit: "the handler of RMP faults runs although the fault goes to the VMM"
@@ -131,8 +152,12 @@ public enum KnownDefect: String, CaseIterable, Sendable {
         case .commandBufferShared: "a command's buffer is filled before it is the command's turn"
         case .commandStaysActive: "a command that fails leaves the driver busy"
         case .refusedPageLost: "a page that firmware could not be given is not freed"
+        case .refusedBlockFreed: "pages that firmware has are freed when a later one of the buffer is refused"
+        case .iommuPagesKept: "the IOMMUs' buffers are not taken back when SNP is turned off"
+        case .panicWithoutWriteBack: "a panic does not write back the caches before firmware is to flush"
         case .shutdownNotRetried: "SNP_SHUTDOWN_EX is not sent again after the flush that it asks for"
         case .lateCoreWithoutSNP: "a core that comes late does not have SNP turned on"
+        case .enforcedRMPCleared: "a kernel that finds SNP on clears the RMP all the same"
         case .tailPagesLeaked: "the tail pages of a leaked 2 MiB page are listed, too"
         case .initFailureIgnored: "a failed SNP_INIT_EX is ignored"
         case .kvmBeforeSNP: "KVM starts before SNP is on, and offers no SNP machine"
@@ -143,6 +168,9 @@ public enum KnownDefect: String, CaseIterable, Sendable {
         case .mirrorsAllowed: "an SNP machine can be mirrored: two machines have one ASID"
         case .staleFaultMaps: "a fault maps what a conversion has taken back meanwhile"
         case .answerForgotten: "an interrupted run forgets user space's answer"
+        case .requestPagesFreedEarly: "a machine's pages for guest requests are freed before its requests have ended"
+        case .holeRefused: "a conversion to shared that meets a page without backing is refused"
+        case .sharedPageLost: "a page that is freed after it became shared counts as lost"
         }
     }
 }

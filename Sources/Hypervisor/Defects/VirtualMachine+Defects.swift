@@ -1,5 +1,6 @@
 // The defects that are code of their own, rather than a check left out.
 
+internal import Machine
 internal import SNPArchitecture
 internal import Scheduling
 
@@ -39,9 +40,35 @@ extension VirtualMachine {
         return batch
     }
 
+    /// `requestPagesFreedEarly`: waits for nobody.
+    func freeRequestPagesEarly() {
+        guard let pages = launch.requestPages else { return }
+        launch.requestPages = nil
+        free(pages)
+    }
+
+    /// `sharedPageLost`: leaks a folio that is the guest's in the RMP though its attribute is shared. True if it was so.
+    /// Caller holds the locks.
+    func loseIfShared(_ folio: Folio, _ file: GuestMemory) -> Bool {
+        let frames = file.bindings.compactMap { $0.frames(backedBy: folio.index..<folio.index + folio.pageCount) }
+        let isShared = nested.lock.withLock { frames.contains { attributes.isUniform($0, .shared) } }
+        guard isShared, host.rmp.lookup(folio.pfn)?.assigned == true else { return false }
+        host.leaked.leak(folio.pfn..<(folio.pfn + folio.pageCount), reason: "shared, and the guest's in the RMP")
+        return true
+    }
+
     /// Defect 34: makes a page private because it was accessed so. True if it is.
     func convertToPrivate(_ gfn: GFN) -> Bool {
         (try? setMemoryAttributes(gfn.address, byteCount: 4096, to: .private)) != nil
+    }
+}
+
+extension Host {
+    /// Defect 28: clears the RMP as ordinary memory is cleared, and stops where the kernel would: at a fault.
+    func clearTableRegardless() throws(SNPInitializationError) {
+        for frame in machine.rmp.tableFrames.joined() {
+            do { try access.clear(frame) } catch { throw .rmp(.outsideMemory(frame.address)) }
+        }
     }
 }
 

@@ -31,7 +31,7 @@ extension Host {
     func takeBackIOMMUPages() {
         var counts = RMPCounts()
         defer { rmp.record(counts) }
-        for pfn in machine.iommu.buffers.joined() {
+        for pfn in machine.iommu.buffers.joined() where !has(.iommuPagesKept) {
             guard let entry = rmp.lookup(pfn), entry.assigned else { continue }
             do throws(RMPStatus) { try rmp.makeShared(pfn, .size4K, counts: &counts) } catch {
                 leaked.leak(pfn..<(pfn + 1), reason: "RMPUPDATE of an IOMMU's page: \(error)")

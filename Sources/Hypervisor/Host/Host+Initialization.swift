@@ -25,6 +25,7 @@ extension Host {
             let ranges = version >= (1, 52) && rebuildRMP ? try rangesOfBIOS() : []
             try claimIOMMURegions()
             do throws(SNPInitializationError) {
+                if has(.enforcedRMPCleared) { try clearTableRegardless() }
                 enableOnCores()
                 snp.change { $0.isOn = true }
                 try initializeFirmware(rebuildRMP: rebuildRMP, extended: version >= (1, 52), ranges)

@@ -51,7 +51,7 @@ extension Host {
     @discardableResult
     public func shutdownSNPInPanic() -> FirmwareError? {
         guard snp.current.isInitialized else { return nil }
-        machine.cores.writeBackAndInvalidate()
+        if !has(.panicWithoutWriteBack) { machine.cores.writeBackAndInvalidate() }
         do throws(FirmwareError) {
             if snp.current.legacyIsInitialized { try firmware.sendInPanic(.sevShutdown) }
             let buffer = ShutdownExBuffer(iommuShutdown: true)

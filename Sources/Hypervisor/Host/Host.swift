@@ -3,6 +3,7 @@
 
 public import Machine
 public import SNPArchitecture
+internal import Scheduling
 internal import Synchronization
 
 /// A host that runs SEV-SNP guests.
@@ -49,6 +50,10 @@ public final class Host: Sendable {
         allocator = HostPageAllocator(
             frames: PFN(512)..<PFN(machine.memory.frameCount), excluding: MachineConfiguration.hyperTransportFrames)
         for table in machine.rmp.tableFrames {
+            guard !defects.has(.rmpNeighboursUsed) else {
+                allocator.reserve(table)
+                continue
+            }
             allocator.reserve(table.lowerBound.aligned(down: .size2M)..<(table.upperBound + 511).aligned(down: .size2M))
         }
         for entry in machine.configuration.reservedMemory { allocator.reserve(entry.frames) }
@@ -101,7 +106,7 @@ public final class Host: Sendable {
         do {
             try access.clear(pfn)
         } catch {
-            preconditionFailure("the host clears frame \(pfn), which the RMP does not let it write: \(error)")
+            stopForGood("the host clears frame \(pfn), which the RMP does not let it write: \(error)")
         }
     }
 }

@@ -2,9 +2,22 @@
 //
 // Whole 2 MiB chunks are one bit each; a chunk in partial use has a 512-bit map of its free frames. So a host of 1 TiB
 // costs 64 KiB of bits and a map for each chunk that holds small blocks.
+//
+// A chunk in partial use serves one use while whole chunks are left: pages that stay assigned as long as a guest lives would
+// keep the direct map small around any neighbour (`FrameUse`).
 
 public import SNPArchitecture
 internal import Scheduling
+
+/// What small blocks are for: each use has chunks of its own, so that the direct map around one does not depend on the other.
+///
+/// - Deviates: Linux knows no such use of its pages; they lie anywhere
+public enum FrameUse: Int, CaseIterable, Sendable {
+    /// Anything else: guests' memory, the VMM's, tables.
+    case ordinary
+    /// Pages that become firmware's, or a VMSA, for as long as a guest lives or firmware needs them.
+    case firmware
+}
 
 /// A run of frames that the allocator gave out.
 public struct FrameBlock: Hashable, Sendable {
@@ -30,8 +43,8 @@ public final class HostPageAllocator: @unchecked Sendable {
     @safe @exclusivity(unchecked) private var freeChunks: [UInt64]
     /// Free frames of chunks in partial use, 8 words each.
     @safe @exclusivity(unchecked) private var partial: [Int: FreeFrames] = [:]
-    /// Chunks with a free frame for small blocks, most recent last; may hold stale members.
-    @safe @exclusivity(unchecked) private var candidates: [Int] = []
+    /// For each use, chunks with a free frame for small blocks, most recent last; may hold stale members.
+    @safe @exclusivity(unchecked) private var candidates = [[Int]](repeating: [], count: FrameUse.allCases.count)
     /// Chunks below this one have been given out at least once.
     @safe @exclusivity(unchecked) private var freshFrom: Int
     @safe @exclusivity(unchecked) private var searchFrom = 0
@@ -70,7 +83,7 @@ public final class HostPageAllocator: @unchecked Sendable {
                 let takesAll = pfn.isAligned(to: .size2M) && pfn + 512 <= own.upperBound
                 if isWhole {
                     freeChunks[chunk >> 6] &= ~(1 << UInt64(chunk & 63))
-                    if takesAll { freeCount -= 512 } else { splitChunk(chunk) }
+                    if takesAll { freeCount -= 512 } else { splitChunk(chunk, isFresh: chunk >= freshFrom) }
                 }
                 let end = min(own.upperBound, pfn.aligned(down: .size2M) + 512)
                 for frame in pfn..<end where partial[chunk]?.contains(Int(frame.rawValue & 511)) == true {
@@ -82,11 +95,12 @@ public final class HostPageAllocator: @unchecked Sendable {
         }
     }
 
-    private func splitChunk(_ chunk: Int) {
+    private func splitChunk(_ chunk: Int, isFresh: Bool, for use: FrameUse = .ordinary) {
         var whole = FreeFrames(allFree: true)
-        whole.isFresh = chunk >= freshFrom
+        whole.isFresh = isFresh
+        whole.use = use
         partial[chunk] = whole
-        candidates.append(chunk)
+        candidates[use.rawValue].append(chunk)
     }
 
     /// Memory holds what an earlier kernel left there: no frame is fresh.
@@ -97,8 +111,12 @@ public final class HostPageAllocator: @unchecked Sendable {
 
     /// Takes a block of 2^order frames, or returns nil if there is none. Contents are what the last owner left.
     ///
-    /// - Parameter order: one of `orders`
-    public func allocate(order: UInt8) -> FrameBlock? {
+    /// Where no whole chunk is left to begin with, a small block comes from chunks of another use.
+    ///
+    /// - Parameters:
+    ///   - order: one of `orders`
+    ///   - use: what a block of less than 2 MiB is for
+    public func allocate(order: UInt8, for use: FrameUse = .ordinary) -> FrameBlock? {
         precondition(Self.orders.contains(order), "an order the allocator serves")
         return lock.withLock {
             version.change()
@@ -107,7 +125,7 @@ public final class HostPageAllocator: @unchecked Sendable {
             case 18: block = takeGigabyte()
             case 9:
                 block = takeChunk().map { FrameBlock(pfn: PFN(UInt64($0.chunk) << 9), order: 9, isFresh: $0.isFresh) }
-            default: block = takeSmall(order: order)
+            default: block = takeSmall(order: order, use)
             }
             if block != nil { freeCount -= 1 << UInt64(order) }
             return block
@@ -125,7 +143,7 @@ public final class HostPageAllocator: @unchecked Sendable {
                 return
             }
             var frames = partial[chunk] ?? FreeFrames(allFree: false)
-            if frames.isEmpty { candidates.append(chunk) }
+            if frames.isEmpty { candidates[frames.use.rawValue].append(chunk) }
             frames.insert(Int(pfn.rawValue & 511), count: 1 << Int(order))
             if frames.isFull {
                 partial[chunk] = nil
@@ -224,33 +242,33 @@ public final class HostPageAllocator: @unchecked Sendable {
         return nil
     }
 
-    private func takeSmall(order: UInt8) -> FrameBlock? {
-        while let chunk = candidates.last {
-            if var frames = partial[chunk], let index = frames.take(count: 1 << Int(order)) {
-                partial[chunk] = frames
-                return FrameBlock(pfn: PFN(UInt64(chunk) << 9 + UInt64(index)), order: order, isFresh: frames.isFresh)
+    private func takeSmall(order: UInt8, _ use: FrameUse) -> FrameBlock? {
+        while let chunk = candidates[use.rawValue].last {
+            if let frames = partial[chunk], frames.use == use, !frames.isEmpty {
+                if let block = take(order, from: chunk) { return block }
+                break
             }
-            if let frames = partial[chunk], !frames.isEmpty { break }
-            candidates.removeLast()
+            candidates[use.rawValue].removeLast()
         }
-        guard let (chunk, isFresh) = takeChunk() else { return takeSmallAnywhere(order: order) }
-        var frames = FreeFrames(allFree: true)
-        frames.isFresh = isFresh
-        let index = frames.take(count: 1 << Int(order)) ?? 0
-        partial[chunk] = frames
-        candidates.append(chunk)
-        return FrameBlock(pfn: PFN(UInt64(chunk) << 9 + UInt64(index)), order: order, isFresh: isFresh)
+        guard let (chunk, isFresh) = takeChunk() else { return takeSmallAnywhere(order: order, use) }
+        splitChunk(chunk, isFresh: isFresh, for: use)
+        return take(order, from: chunk)
     }
 
-    /// The last resort when no whole chunk is free: the lowest chunk with room.
-    private func takeSmallAnywhere(order: UInt8) -> FrameBlock? {
-        for chunk in partial.keys.sorted() {
-            if var frames = partial[chunk], let index = frames.take(count: 1 << Int(order)) {
-                partial[chunk] = frames
-                return FrameBlock(pfn: PFN(UInt64(chunk) << 9 + UInt64(index)), order: order, isFresh: frames.isFresh)
+    /// The last resort when no whole chunk is free: the lowest chunk with room, of this use if there is one.
+    private func takeSmallAnywhere(order: UInt8, _ use: FrameUse) -> FrameBlock? {
+        let chunks = partial.keys.sorted()
+        for isOwn in [true, false] {
+            for chunk in chunks where (partial[chunk]?.use == use) == isOwn {
+                if let block = take(order, from: chunk) { return block }
             }
         }
         return nil
+    }
+
+    private func take(_ order: UInt8, from chunk: Int) -> FrameBlock? {
+        guard let index = partial[chunk]?.take(count: 1 << Int(order)), let frames = partial[chunk] else { return nil }
+        return FrameBlock(pfn: PFN(UInt64(chunk) << 9 + UInt64(index)), order: order, isFresh: frames.isFresh)
     }
 }
 
@@ -259,6 +277,8 @@ struct FreeFrames {
     private var words: InlineArray<8, UInt64>
     /// The chunk has had no frame given back yet, so its free frames were never used.
     var isFresh = false
+    /// What blocks of the chunk are given out for while there are whole chunks for other uses.
+    var use = FrameUse.ordinary
     private(set) var count: Int
 
     init(allFree: Bool) {
@@ -266,7 +286,10 @@ struct FreeFrames {
         count = allFree ? 512 : 0
     }
 
-    func combine(into hasher: inout StateHasher) { for index in 0..<8 { hasher.combine(words[index]) } }
+    func combine(into hasher: inout StateHasher) {
+        hasher.combine(UInt64(use.rawValue))
+        for index in 0..<8 { hasher.combine(words[index]) }
+    }
 
     var isEmpty: Bool { count == 0 }
     var isFull: Bool { count == 512 }

@@ -53,7 +53,7 @@ extension FirmwareDriver {
         for frame in block.firmwareFrames {
             do throws(RMPStatus) { try rmp.makeFirmware(frame) } catch {
                 free(frame..<block.frames.upperBound)
-                try? takeBack(pfn..<frame)
+                if defects.has(.refusedBlockFreed) { free(pfn..<frame) } else { try? takeBack(pfn..<frame) }
                 throw .pageState(error)
             }
         }
@@ -87,9 +87,9 @@ extension FirmwareDriver {
     }
 
     private func takeUnaligned(_ order: UInt8) -> PFN? {
-        guard let first = allocator.allocate(order: order)?.pfn else { return nil }
+        guard let first = allocator.allocate(order: order, for: .firmware)?.pfn else { return nil }
         guard order < 9, first.isAligned(to: .size2M) else { return first }
-        let second = allocator.allocate(order: order)?.pfn
+        let second = allocator.allocate(order: order, for: .firmware)?.pfn
         allocator.free(first, order: order)
         return second
     }

@@ -26,12 +26,13 @@ extension FirmwareDriver {
         }
     }
 
-    /// Takes a cleared frame that is not 2 MiB aligned. The direct map keeps it small until `releaseClaim`.
+    /// Takes a cleared frame that is not 2 MiB aligned, apart from guests' memory while there is room (`FrameUse`). The
+    /// direct map keeps it small until `releaseClaim`.
     func allocateUnalignedFrame() -> PFN? {
-        guard var block = allocator.allocate(order: 0) else { return nil }
+        guard var block = allocator.allocate(order: 0, for: .firmware) else { return nil }
         if block.pfn.isAligned(to: .size2M), !defects.has(.alignedFirmwarePages) {
             let aligned = block
-            let second = allocator.allocate(order: 0)
+            let second = allocator.allocate(order: 0, for: .firmware)
             allocator.free(aligned.pfn, order: 0)
             guard let second else { return nil }
             block = second

@@ -174,6 +174,7 @@ extension VirtualMachine {
         file.folios.forEach(in: range) { folio in
             guard folio.index >= range.lowerBound, folio.index + folio.pageCount <= range.upperBound else { return }
             file.folios.remove(folio)
+            guard !host.has(.sharedPageLost) || !loseIfShared(folio, file) else { return }
             releaseFolio(folio)
         }
     }

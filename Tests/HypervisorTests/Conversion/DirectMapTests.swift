@@ -60,6 +60,49 @@ struct DirectMapTests {
         #expect(guest.level(0) == .level2M && last.directMapCollapses == 1)
     }
 
+    @Test("Pages that firmware keeps as long as a guest lives do not hold the mapping of guests' memory small")
+    func firmwarePages() throws {
+        let guest = try TestGuest(pages: 8, folioOrder: 0)
+        try guest.vm.snpLaunchStart(policy: .standard)
+        try guest.vm.createVirtualCPU(id: 0, initialState: VMSA())
+        try guest.vm.snpLaunchFinish()
+        try guest.allocate(0..<4)
+        let assigned = (512..<guest.host.machine.rmp.tableFrames[0].lowerBound.rawValue).map { PFN($0) }
+            .filter { guest.rmp.effectiveEntry($0)?.assigned == true }
+        #expect(assigned.count == 3, "the answers' page, the context, the VMSA")
+        let region = guest.pfn(0).aligned(down: .size2M)
+        #expect(assigned.allSatisfy { $0.aligned(down: .size2M) != region })
+        #expect(guest.level(0) == .level2M)
+        let there = try guest.convert(0..<4, to: .private)
+        #expect(there.directMapSplits == 1 && guest.level(0) == .level4K)
+        let back = try guest.convert(0..<4, to: .shared)
+        #expect(back.directMapCollapses == 1 && guest.level(0) == .level2M)
+        #expect(guest.violations == [])
+    }
+
+    @Test("A host with no 2 MiB left gives firmware pages beside guests' own, and its mapping stays small for them")
+    func firmwarePagesInShortMemory() throws {
+        let guest = try TestGuest(pages: 8, folioOrder: 0, dramByteCount: 16 << 20)
+        try guest.allocate(0..<4)
+        var blocks: [FrameBlock] = []
+        for order in [9, 0] as [UInt8] {
+            while let block = guest.host.allocator.allocate(order: order) { blocks.append(block) }
+        }
+        // What is left are frames of the guest's 2 MiB, and one for the direct map's table elsewhere.
+        let region = guest.pfn(0).aligned(down: .size2M)
+        for block in blocks where block.order == 0 && block.pfn.aligned(down: .size2M) == region {
+            guest.host.allocator.free(block.pfn, order: 0)
+        }
+        try guest.vm.snpLaunchStart(policy: .standard)
+        let context = try #require(guest.vm.contextPage)
+        #expect(context.aligned(down: .size2M) == region && guest.level(0) == .level4K)
+        try guest.convert(0..<4, to: .private)
+        #expect(try guest.convert(0..<4, to: .shared).directMapCollapses == 0)
+        #expect(guest.level(0) == .level4K)
+        guest.vm.destroy()
+        #expect(guest.host.directMap.level(of: region) == .level2M)
+    }
+
     @Test("A refused fault leaves the direct map as it was")
     func refusedFault() throws {
         let guest = try TestGuest(policy: LazyPolicy())

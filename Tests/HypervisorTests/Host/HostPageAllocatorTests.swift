@@ -20,7 +20,8 @@ struct HostPageAllocatorTests {
             for _ in 0..<400 {
                 if Int.random(in: 0..<100, using: &entropy) < 60 {
                     let order = UInt8.random(in: 0...9, using: &entropy)
-                    guard let block = allocator.allocate(order: order) else {
+                    let use: FrameUse = Bool.random(using: &entropy) ? .ordinary : .firmware
+                    guard let block = allocator.allocate(order: order, for: use) else {
                         let size = UInt64(1) << UInt64(order)
                         let fits = free.contains { pfn in
                             pfn.rawValue % size == 0 && (pfn..<(pfn + size)).allSatisfy { free.contains($0) }
@@ -85,6 +86,69 @@ struct HostPageAllocatorTests {
         allocator.free(block.pfn, order: 0)
         #expect(allocator.allocate(order: 0)?.isFresh == false)
         #expect(allocator.allocate(order: 9)?.isFresh == true)
+    }
+
+    @Test("Small blocks of the two uses never share 2 MiB while whole ones are left, also after some came back")
+    func uses() throws {
+        for seed in TestScale.seeds(20) {
+            var entropy = EntropySource(seed: seed)
+            let allocator = HostPageAllocator(frames: PFN(512)..<PFN(512 * 20))
+            var users: [PFN: Set<FrameUse>] = [:]
+            var held: [(block: FrameBlock, use: FrameUse)] = []
+            for _ in 0..<300 {
+                if held.count < 12 || Bool.random(using: &entropy) {
+                    let use: FrameUse = Bool.random(using: &entropy) ? .ordinary : .firmware
+                    let order = UInt8.random(in: 0...(held.count < 30 ? 6 : 0), using: &entropy)
+                    held.append((try #require(allocator.allocate(order: order, for: use)), use))
+                } else {
+                    let (block, _) = held.remove(at: Int.random(in: 0..<held.count, using: &entropy))
+                    allocator.free(block.pfn, order: block.order)
+                }
+                users = [:]
+                for (block, use) in held { users[block.pfn.aligned(down: .size2M), default: []].insert(use) }
+                let shared = users.filter { $0.value.count > 1 }.keys.sorted()
+                #expect(shared == [], "seed \(seed): 2 MiB are of both uses")
+            }
+            #expect(Set(users.values.joined()).count == 2)
+        }
+    }
+
+    @Test("Without a whole chunk each use takes what the other has left", arguments: FrameUse.allCases)
+    func fallback(use: FrameUse) throws {
+        let allocator = HostPageAllocator(frames: PFN(512)..<PFN(1536))
+        let other: FrameUse = use == .ordinary ? .firmware : .ordinary
+        let own = try #require(allocator.allocate(order: 0, for: use)).pfn
+        let neighbour = try #require(allocator.allocate(order: 0, for: other)).pfn
+        #expect(own.aligned(down: .size2M) != neighbour.aligned(down: .size2M))
+        let rest = (0..<1022).compactMap { _ in allocator.allocate(order: 0, for: use)?.pfn }
+        #expect(rest.count == 1022 && allocator.freeFrameCount == 0)
+        #expect(rest.prefix(511).allSatisfy { $0.aligned(down: .size2M) == own.aligned(down: .size2M) })
+        #expect(rest.dropFirst(511).allSatisfy { $0.aligned(down: .size2M) == neighbour.aligned(down: .size2M) })
+        // What is free again in both chunks goes to the use that the chunk is of.
+        for pfn in [rest[3], rest[600]] { allocator.free(pfn, order: 0) }
+        #expect(allocator.allocate(order: 0, for: use)?.pfn == rest[3])
+        #expect(allocator.allocate(order: 0, for: use)?.pfn == rest[600])
+    }
+
+    @Test("A frame that came back is used before another 2 MiB is broken up", arguments: FrameUse.allCases)
+    func cameBack(use: FrameUse) throws {
+        let allocator = HostPageAllocator(frames: PFN(512)..<PFN(2048))
+        let taken = (0..<1024).compactMap { _ in allocator.allocate(order: 0, for: use)?.pfn }
+        #expect(taken.count == 1024)
+        allocator.free(taken[5], order: 0)
+        #expect(allocator.allocate(order: 0, for: use)?.pfn == taken[5])
+        #expect(allocator.allocate(order: 9) != nil, "the third 2 MiB are whole")
+    }
+
+    @Test("A chunk that is whole again is for any use")
+    func usedAgain() throws {
+        let allocator = HostPageAllocator(frames: PFN(512)..<PFN(1024))
+        for use in [FrameUse.firmware, .ordinary, .firmware] {
+            let block = try #require(allocator.allocate(order: 0, for: use))
+            allocator.free(block.pfn, order: 0)
+            let whole = try #require(allocator.allocate(order: 9))
+            allocator.free(whole.pfn, order: 9)
+        }
     }
 
     @Test("The same calls give the same frames, also when memory is scattered")

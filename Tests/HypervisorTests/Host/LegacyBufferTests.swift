@@ -96,8 +96,8 @@ struct LegacyBufferTests {
         let host = emulated.host
         try host.initializeLegacySEV()
         let own = firmwarePages(emulated)
-        // The next frame is the first of a 2 MiB region.
-        while let block = host.allocator.allocate(order: 0) {
+        // The next frame for firmware is the first of a 2 MiB region.
+        while let block = host.allocator.allocate(order: 0, for: .firmware) {
             guard block.pfn.isAligned(to: .size2M) else { continue }
             host.allocator.free(block.pfn, order: 0)
             break
