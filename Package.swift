@@ -10,7 +10,8 @@ let strict: [SwiftSetting] = [
 ]
 
 // The one module of raw pointers throughout: marking each expression would hide the code. RAMPART_THREADED joins handlers by
-// tail calls, which only the optimiser makes.
+// tail calls, which only the optimiser makes. Handlers that call nothing need no frame, and each shall be a function of its own:
+// merged ones would share one indirect jump. SwiftPM has no other way to say either; "unsafe" are all flags that it does not know.
 let raw: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("InternalImportsByDefault"),
