@@ -61,6 +61,7 @@ struct StuckGuestTests {
             for gfn in slot.frames {
                 let index = slot.userIndex + (gfn.rawValue - slot.frames.lowerBound.rawValue)
                 let pfn = try slot.userMemory.frame(at: index)
+                _ = try run.guest.emulated.host.directMap.claimSmallPages(around: pfn)
                 try run.guest.emulated.machine.rmp.rmpUpdate(pfn.address, to: .guest(asid, at: gfn.address, .size4K))
             }
         }

@@ -21,7 +21,7 @@ public final class InterruptLine: Sendable {
 /// A hardware thread that runs one virtual CPU. Not for use by several threads at a time, but for the interrupt line.
 ///
 /// - Deviates: each virtual CPU has a hardware thread of its own, so that its translations stay with it
-public final class HardwareThread {
+@safe public final class HardwareThread {
     /// What executes guest code.
     public let processor: any GuestProcessor
     /// Stops the guest from another thread.

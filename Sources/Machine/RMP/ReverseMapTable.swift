@@ -63,7 +63,7 @@ public import SNPArchitecture
         switch layout {
         case .contiguous(_, let byteCount):
             covered = (byteCount - Self.bookkeepingByteCount) / RMPEntryRaw.byteCount
-            segments = nil
+            unsafe segments = nil
             segmentShift = 0
         case .segmented(let base, let shift, let rows):
             let segments = UnsafeMutablePointer<Segment>.allocate(capacity: max(rows.count, 1))
