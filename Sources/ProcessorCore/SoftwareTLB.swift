@@ -41,6 +41,15 @@ package enum TLBEntry {
         &+ UInt64(bitPattern: op.pointee.displacement)
 }
 
+/// An address that a present translation gave. Made a pointer by its bits: by way of an optional every access would compare
+/// it with nil.
+struct HostAddress {
+    let bits: UInt64
+    var pointer: UnsafeMutableRawPointer {
+        @inline(__always) get { unsafeBitCast(self, to: UnsafeMutableRawPointer.self) }
+    }
+}
+
 /// The host's address of an access, or nil if the owner must be asked.
 @inline(__always) func reach(
     _ core: Core, _ address: UInt64, byteCount: UInt64, tag: Int
@@ -52,8 +61,7 @@ package enum TLBEntry {
         return nil
     }
     let addend: UInt64 = load(entry, TLBEntry.addend)
-    // Not through an optional: nobody has to compare an address with nil that a present translation gave.
-    return unsafeBitCast(UInt(truncatingIfNeeded: address &+ addend), to: UnsafeMutableRawPointer.self)
+    return HostAddress(bits: address &+ addend).pointer
 }
 
 @inline(__always) func readable<T>(_ core: Core, _ at: UInt64, _ type: T.Type) -> UnsafeMutableRawPointer? {
