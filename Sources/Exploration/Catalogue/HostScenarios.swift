@@ -47,8 +47,7 @@ extension Scenario {
         },
         Scenario("shutdown", "SNP is turned off after a guest has run", in: .host) { world in
             let guest = try world.addGuest(pages: 2)
-            try guest.vm.snpLaunchStart(policy: .standard)
-            try guest.vm.snpLaunchFinish()
+            try guest.launch()
             world.checksInvariants = false
             world.thread("host") {
                 guest.vm.destroy()
@@ -67,8 +66,7 @@ extension Scenario {
             configuration: .withIOMMUBuffers
         ) { world in
             let guest = try world.addGuest(pages: 2)
-            try guest.vm.snpLaunchStart(policy: .standard)
-            try guest.vm.snpLaunchFinish()
+            try guest.launch()
             world.checksInvariants = false
             world.thread("host") {
                 guest.vm.destroy()
@@ -98,8 +96,7 @@ extension Scenario {
         Scenario("request-destroyed", "a machine goes while its guests ask firmware for something", in: .host) {
             world in
             let guest = try world.addGuest(pages: 4)
-            try guest.vm.snpLaunchStart(policy: .standard)
-            try guest.vm.snpLaunchFinish()
+            try guest.launch()
             world.checksInvariants = false
             for number in 0..<2 as Range<UInt64> {
                 world.thread("vCPU \(number)") {
@@ -129,8 +126,7 @@ extension Scenario {
         Scenario("asid-again", "a machine gets the ASID of one that is gone", in: .host, configuration: .oneASID) {
             world in
             let first = try world.addGuest(pages: 2)
-            try first.vm.snpLaunchStart(policy: .standard)
-            try first.vm.snpLaunchFinish()
+            try first.launch()
             let second = try world.addGuest(pages: 2, isInitialized: false)
             world.checksInvariants = false
             world.thread("VMM") {
@@ -144,8 +140,7 @@ extension Scenario {
         ) {
             world in
             let first = try world.addGuest(pages: 2)
-            try first.vm.snpLaunchStart(policy: .standard)
-            try first.vm.snpLaunchFinish()
+            try first.launch()
             let others = try (0..<2).map { _ in try world.addGuest(pages: 2, isInitialized: false) }
             world.checksInvariants = false
             world.thread("VMM 0") { first.vm.destroy() }

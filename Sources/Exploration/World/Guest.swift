@@ -33,6 +33,14 @@ public final class Guest {
         try addSlot()
     }
 
+    /// Launches it with nothing in its memory.
+    ///
+    /// - Throws: what the host refuses
+    func launch() throws {
+        try vm.snpLaunchStart(policy: .standard)
+        try vm.snpLaunchFinish()
+    }
+
     /// Makes the slot.
     ///
     /// - Throws: what the call refuses

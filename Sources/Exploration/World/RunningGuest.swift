@@ -31,8 +31,7 @@ public final class RunningGuest {
         var cpus: [VirtualCPU] = []
         for id in 0..<UInt32(cpuCount) { cpus.append(try vm.createVirtualCPU(id: id, initialState: .scripted())) }
         self.cpus = cpus
-        try vm.snpLaunchStart(policy: .standard)
-        try vm.snpLaunchFinish()
+        try guest.launch()
         try guest.allocate(0..<privatePages)
         try guest.convert(0..<privatePages, to: .private)
         for index in cpus.indices {
