@@ -28,21 +28,8 @@ extension GuestAccess {
         }
     }
 
-    /// Reads an aligned quadword, as a walk of the guest's page tables does.
-    ///
-    /// - Throws: what `translate` throws
-    public func quadword(
-        _ gpa: GPA, _ cBit: CBit, for purpose: AccessPurpose = .finalAddress
-    ) throws(GuestFault) -> UInt64 {
-        schedulePoint(.guestAccess)
-        let spa = try address(gpa, .read, cBit, purpose)
-        // No memory answers: the bus floats high.
-        guard memory.contains(spa, count: 8) else { return ~0 }
-        return memory.quadword(at: spa, key: key(cBit))
-    }
-
-    /// Reads an aligned quadword as `quadword` does, for a reader that keeps what it has read: says in which frame it lies, and
-    /// under which generation of the RMP's region that was found.
+    /// Reads an aligned quadword, as a walk of the guest's page tables does. For a reader that keeps what it has read: says in
+    /// which frame it lies, and under which generation of the RMP's region that was found.
     ///
     /// - Throws: what `translate` throws
     public func quadwordNoting(
@@ -51,6 +38,7 @@ extension GuestAccess {
         schedulePoint(.guestAccess)
         let found = try translateNoting(gpa, .read, cBit, for: purpose)
         let spa = SPA(found.value.pfn.address.rawValue + UInt64(gpa.pageOffset))
+        // No memory answers: the bus floats high.
         let value = memory.contains(spa, count: 8) ? memory.quadword(at: spa, key: key(cBit)) : ~0
         return (value, found.value.pfn, found.generation)
     }

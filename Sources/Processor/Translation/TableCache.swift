@@ -1,10 +1,8 @@
 // What the upper levels of the guest's page tables have said: the paging-structure cache of a processor. Most misses of the
 // TLB read one entry and not four.
 
-internal import SNPArchitecture
-
 /// What every entry on the way so far allows.
-struct PageRights: Hashable {
+struct PageRights {
     var allowsUser = true
     var allowsWrite = true
     var forbidsExecute = false
@@ -13,7 +11,7 @@ struct PageRights: Hashable {
 /// For regions of 2 MiB of linear addresses, which table has their pages of 4 KiB. Direct mapped; only entries that are
 /// present and marked accessed are kept.
 ///
-/// - Spec: APM2 5.5.2: upper levels may be cached like translations, and go with them
+/// - Spec: APM2 5.5: upper levels may be cached like translations, and go with them
 @safe final class TableCache {
     private static let count = 128
 

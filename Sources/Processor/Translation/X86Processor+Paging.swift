@@ -111,9 +111,8 @@ extension X86Processor {
     ) throws(Interruption) -> UInt64 {
         if walk.entryByteCount == 8, gpa.rawValue & 7 == 0 {
             do throws(GuestFault) {
-                if walk.isAtPages { return try memory.quadword(gpa, .private, for: .guestPageTable) }
                 let found = try memory.quadwordNoting(gpa, .private, for: .guestPageTable)
-                depend(on: found.pfn, found.generation)
+                if !walk.isAtPages { depend(on: found.pfn, found.generation) }
                 return found.value
             } catch { throw interruption(error) }
         }
