@@ -85,7 +85,8 @@ internal import ProcessorCore
     /// Sets a whole general register.
     func setGeneral(_ number: Int, _ value: UInt64) { self[CoreLayout.registers + number * 8] = value }
 
-    /// Sets XMM0 to XMM15 and keeps the upper halves of the registers.
+    /// Sets XMM0 to XMM15, two quadwords each, and keeps the upper halves of the registers. The values are read where they are,
+    /// and not copied before.
     func setVectors(_ values: inout InlineArray<32, UInt64>) {
         // SAFETY: sixteen registers of 32 bytes lie at `CoreLayout.vectors`; the low halves are written.
         unsafe withUnsafeBytes(of: &values) { bytes in

@@ -121,7 +121,7 @@ struct Instruction: Sendable {
     /// The ModRM byte; 0 if there is none.
     var modRM: UInt8 = 0
 
-    /// Whether the run loop must find the next block anew after executing it.
+    /// Whether the run loop must find the next block anew after executing it: the decoder asks `goesOnInBlock` once.
     var endsBlock = true
 
     /// The condition of Jcc, SETcc and CMOVcc.
